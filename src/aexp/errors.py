@@ -1,0 +1,180 @@
+"""Every error aexp raises on purpose, with its code, exit code and hint.
+
+A surface catches :class:`AexpError` once, prints one line and the hint, and exits with
+``exit_code``. Nothing else in the package is allowed to print or exit. The exit-code table in
+the documentation is generated from the classes below. This module imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+
+class AexpError(Exception):
+    """Base of all errors a user can meet.
+
+    Args:
+        message: one line, without a trailing period being required, naming what is wrong.
+        hint: what to do about it, or None when there is nothing sensible to suggest.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    summary: ClassVar[str] = "The command could not do what was asked."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AexpError, ValueError):
+    """The command line or an argument is wrong; nothing was changed."""
+
+    code = "usage"
+    exit_code = 2
+    summary = "Wrong usage: an option, an argument or a value is malformed."
+
+
+class NotARepositoryError(AexpError):
+    """The command needs a git repository and there is none here."""
+
+    code = "no-repository"
+    exit_code = 3
+    summary = "Not inside a git repository."
+
+
+class NotInstalledError(AexpError):
+    """The command needs something that ``aexp install`` sets up."""
+
+    code = "not-installed"
+    exit_code = 3
+    summary = "The repository has no aexp installation that the command needs."
+
+
+class NotFoundError(AexpError, LookupError):
+    """Something that was named does not exist."""
+
+    code = "not-found"
+    exit_code = 4
+    summary = "A run, experiment, hypothesis, finding or file that was named does not exist."
+
+
+class AmbiguousIdError(NotFoundError):
+    """An id prefix names more than one thing."""
+
+    code = "ambiguous-id"
+    summary = "An id prefix names more than one run."
+
+
+class InvalidTransitionError(AexpError, ValueError):
+    """The status table does not allow this change; nothing was changed (model.md)."""
+
+    code = "invalid-transition"
+    exit_code = 5
+    summary = "The status table does not allow this change of a run."
+
+
+class NotTerminalError(InvalidTransitionError):
+    """Only a terminal run can be projected into the ledger (LED-04)."""
+
+    code = "not-terminal"
+    summary = "The run is not terminal, so it cannot be promoted."
+
+
+class RunBusyError(AexpError):
+    """Another live process owns the run."""
+
+    code = "run-busy"
+    exit_code = 6
+    summary = "Another live process owns the run."
+
+
+class LockTimeoutError(AexpError, TimeoutError):
+    """A lock was not obtained in time."""
+
+    code = "lock-timeout"
+    exit_code = 6
+    summary = "A lock was held by another process for too long."
+
+
+class CorruptDataError(AexpError, ValueError):
+    """A file that aexp wrote or reads does not hold what it must."""
+
+    code = "corrupt-data"
+    exit_code = 7
+    summary = "A file holds something other than its format allows."
+
+
+class NewerSchemaError(CorruptDataError):
+    """A file was written by a newer aexp."""
+
+    code = "newer-schema"
+    summary = "A file was written by a newer version of aexp."
+
+
+class StorageError(AexpError, OSError):
+    """The disk refused: full, read-only, no permission."""
+
+    code = "storage"
+    exit_code = 8
+    summary = "A file could not be written or read (full disk, read-only folder, permission)."
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class GitError(AexpError):
+    """Git refused or failed."""
+
+    code = "git"
+    exit_code = 9
+    summary = "A git command failed."
+
+
+class CommitSkippedError(GitError):
+    """Files were written, but not committed, for the stated reason (LED-07)."""
+
+    code = "commit-skipped"
+    summary = "Ledger files were written, but the commit was skipped."
+
+
+class PartialFailureError(AexpError):
+    """Some of several items failed; the others were done."""
+
+    code = "partial-failure"
+    exit_code = 10
+    summary = "Some of several items failed; the rest was done."
+
+
+class UnsafeValueError(UsageError):
+    """A value may not be recorded: a secret, NaN, an unusable key (model.md 8, 10)."""
+
+    code = "unsafe-value"
+    summary = "A value may not be recorded (a secret, NaN or infinity, an unusable key)."
+
+
+class MissingExtraError(AexpError, ImportError):
+    """An optional dependency is not installed."""
+
+    code = "missing-extra"
+    exit_code = 11
+    summary = "An optional dependency is not installed."
+
+
+class MissingExperimentWarning(UserWarning):
+    """A run names an experiment that has no file in ``kb/`` yet (RUN-01)."""
+
+
+class LedgerPromotionWarning(UserWarning):
+    """A promotion failed; the run itself is recorded and the ledger heals later (RUN-04)."""
+
+
+def error_classes() -> Iterator[type[AexpError]]:
+    """Yield every error class, parents before children, in a stable order (for the docs)."""
+    stack: list[type[AexpError]] = [AexpError]
+    while stack:
+        cls = stack.pop(0)
+        yield cls
+        stack.extend(cls.__subclasses__())

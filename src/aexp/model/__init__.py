@@ -1,0 +1,1 @@
+"""What things are. Pure: no disk, no clock, no environment, no randomness."""

@@ -1,0 +1,207 @@
+"""The one gate: find the repository, read its settings, know every path.
+
+Nothing here starts git: the root is where ``.git`` is, and a linked worktree names its main
+repository in that file. A linked worktree without an installation of its own uses the main
+worktree's run store and machine label (model.md, decision 12).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aexp.errors import CorruptDataError, NotARepositoryError, UsageError
+
+LEDGER_DIR_REL = ".aexp/ledger"
+INDEX_DIR_REL = ".aexp/runs-index"
+INSTALLED_REL = ".aexp/installed.json"
+KB_DIR_REL = "kb/research"
+SETTINGS_REL = "aexp.yaml"
+DEFAULT_RUN_STORE = ".runs"
+MANAGED_FOLDERS = (".aexp", ".runs", "kb")
+"""Folders whose changes do not change what a run is (model.md, decision 11)."""
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything of one repository is. All paths are absolute.
+
+    Attributes:
+        root: the work tree's root.
+        git_dir: this work tree's git folder, None outside git.
+        common_dir: the git folder that all worktrees share, None outside git.
+        home: the root whose installation counts: ``root``, or the main worktree's root.
+        run_store: the folder of the signac project.
+        machine_label: the stable name of this installation.
+        installed: the content of ``.aexp/installed.json``, empty when there is none.
+    """
+
+    root: Path
+    git_dir: Path | None
+    common_dir: Path | None
+    home: Path
+    run_store: Path
+    machine_label: str
+    installed: Mapping[str, Any]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether ``aexp install`` has been run here (or in the main worktree)."""
+        return bool(self.installed)
+
+    @property
+    def aexp_dir(self) -> Path:
+        """``.aexp`` of this work tree."""
+        return self.root / ".aexp"
+
+    @property
+    def tmp_dir(self) -> Path:
+        """Where temporary files of this work tree go; git ignores it."""
+        return self.root / ".aexp" / "tmp"
+
+    @property
+    def locks_dir(self) -> Path:
+        """Where lock files that belong to no run go."""
+        return self.root / ".aexp" / "locks"
+
+    @property
+    def ledger_dir(self) -> Path:
+        """The committed ledger."""
+        return self.root / LEDGER_DIR_REL
+
+    @property
+    def index_dir(self) -> Path:
+        """The committed per-machine indexes."""
+        return self.root / INDEX_DIR_REL
+
+    @property
+    def kb_dir(self) -> Path:
+        """The markdown artifacts."""
+        return self.root / KB_DIR_REL
+
+    @property
+    def workspace(self) -> Path:
+        """The folder with one folder per run."""
+        return self.run_store / "workspace"
+
+    def relative(self, path: Path) -> str:
+        """Return ``path`` as messages show it: POSIX and relative to the root when inside it."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+
+def open_layout(start: str | Path | None = None, *, require_git: bool = True) -> Layout:
+    """Find the repository that holds ``start`` and return its layout.
+
+    Args:
+        start: any folder of the repository; the working directory when None.
+        require_git: False accepts a folder outside git, which then is the root.
+
+    Raises:
+        NotARepositoryError: no ``.git`` here or above.
+        CorruptDataError: ``.aexp/installed.json`` is damaged.
+    """
+    here = Path(os.path.abspath(start or Path.cwd()))
+    found = next((p for p in (here, *here.parents) if (p / ".git").exists()), None)
+    if found is None:
+        if require_git:
+            raise NotARepositoryError(
+                f"{here} is not inside a git repository",
+                hint="go to your repository, or make one with `git init`",
+            )
+        return _layout(here, None, None)
+    git_dir, common_dir = _git_folders(found)
+    return _layout(found, git_dir, common_dir)
+
+
+def _layout(root: Path, git_dir: Path | None, common_dir: Path | None) -> Layout:
+    home, installed = root, read_installed(root)
+    if not installed and common_dir is not None and common_dir != git_dir:
+        main = common_dir.parent
+        if common_dir.name == ".git" and (inherited := read_installed(main)):
+            home, installed = main, inherited
+    store = Path(str(installed.get("run_store_path") or DEFAULT_RUN_STORE)).expanduser()
+    return Layout(
+        root=root,
+        git_dir=git_dir,
+        common_dir=common_dir,
+        home=home,
+        run_store=Path(os.path.normpath(home / store)),
+        machine_label=str(installed.get("machine_label") or default_machine_label()),
+        installed=installed,
+    )
+
+
+def _git_folders(root: Path) -> tuple[Path, Path]:
+    """Return the git folder of a work tree and the one its worktrees share."""
+    dot_git = root / ".git"
+    git_dir = dot_git
+    if dot_git.is_file():
+        target = dot_git.read_text("utf-8").removeprefix("gitdir:").strip()
+        git_dir = Path(os.path.normpath(root / target))
+    try:
+        shared = (git_dir / "commondir").read_text("utf-8").strip()
+    except OSError:
+        return git_dir, git_dir
+    return git_dir, Path(os.path.normpath(git_dir / shared))
+
+
+def read_installed(root: Path) -> dict[str, Any]:
+    """Return the content of ``.aexp/installed.json``; empty when there is no such file.
+
+    Raises:
+        CorruptDataError: the file is there and is no JSON object.
+    """
+    path = root / INSTALLED_REL
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        value = None
+    if not isinstance(value, dict):
+        raise CorruptDataError(
+            f"{INSTALLED_REL} is damaged", hint="run `aexp install --yes` to write it anew"
+        )
+    return value
+
+
+def read_machine_label(repo_root: str | Path) -> str:
+    """Return this installation's machine label, the short host name when none was set (INS-05)."""
+    return open_layout(repo_root, require_git=False).machine_label
+
+
+def default_machine_label() -> str:
+    """Return the short host name, made a legal label."""
+    short = socket.gethostname().split(".")[0]
+    cleaned = re.sub(r"[^A-Za-z0-9_-]+", "-", short).strip("-._")
+    return cleaned if cleaned and _LABEL.fullmatch(cleaned) else "machine"
+
+
+def check_machine_label(label: str) -> str:
+    """Return ``label`` when it is a legal machine label (INS-05, IDX-01, trap 18).
+
+    Letters, digits, ``.``, ``_`` and ``-``; at most 64; no leading or trailing dot.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not _LABEL.fullmatch(label):
+        raise UsageError(
+            f"{label!r} is no machine label",
+            hint="use letters, digits, '.', '_' and '-', for example: laptop, cluster-a",
+        )
+    return label

@@ -1,0 +1,102 @@
+"""The one place below the surfaces that reads the process environment.
+
+The variables read here are part of the public contract (``docs/reference/environment.md``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+JOB_ID = "AEXP_JOB_ID"
+JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
+ATTEMPT_ID = "AEXP_ATTEMPT_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnvironment:
+    """What ``aexp run`` tells the process it wraps (RUN-05)."""
+
+    job_id: str
+    workspace: str
+    attempt_id: str
+
+    def as_environ(self) -> dict[str, str]:
+        """Return the variables to add to a child's environment."""
+        return {
+            JOB_ID: self.job_id,
+            JOB_WORKSPACE: self.workspace,
+            ATTEMPT_ID: self.attempt_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerEnvironment:
+    """What Slurm tells a job step about itself; empty strings where it is not Slurm."""
+
+    job_id: str
+    restart_count: int
+
+
+def _int(text: str | None) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
+def run_environment(environ: Mapping[str, str] | None = None) -> RunEnvironment | None:
+    """Return the run this process records into, or None outside ``aexp run``."""
+    env = os.environ if environ is None else environ
+    job_id, workspace = env.get(JOB_ID), env.get(JOB_WORKSPACE)
+    attempt_id = env.get(ATTEMPT_ID)
+    if not job_id or not workspace or not attempt_id:
+        return None
+    return RunEnvironment(job_id, workspace, attempt_id)
+
+
+def scheduler_environment(environ: Mapping[str, str] | None = None) -> SchedulerEnvironment:
+    """Return the Slurm job this process belongs to (its restart count is 0 on the first start)."""
+    env = os.environ if environ is None else environ
+    job = env.get("SLURM_JOB_ID", "")
+    return SchedulerEnvironment(job, _int(env.get("SLURM_RESTART_COUNT")))
+
+
+def process_rank(environ: Mapping[str, str] | None = None) -> int:
+    """Return this process's rank in a parallel job, 0 when it is not one of several (RUN-05)."""
+    env = os.environ if environ is None else environ
+    for name, size in (
+        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+        ("PMI_RANK", "PMI_SIZE"),
+        ("SLURM_PROCID", "SLURM_NTASKS"),
+    ):
+        if name in env and _int(env.get(size)) > 1:
+            return _int(env.get(name))
+    return 0
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with ``extra`` on top, for a child process."""
+    return {**os.environ, **extra}
+
+
+def git_environment(index_file: str | None = None) -> dict[str, str]:
+    """Return an environment for git with every repository-selecting ``GIT_*`` variable removed.
+
+    Inside a hook git sets ``GIT_DIR``, ``GIT_INDEX_FILE`` and others, which would make a git
+    started for another folder work on the wrong repository. Identity, tracing and ssh settings
+    stay. ``index_file`` names the index to use instead of the repository's own.
+    """
+    keep = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_ASKPASS", "GIT_TRACE", "GIT_CONFIG_")
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(keep)}
+    env.update(LC_ALL="C.UTF-8", GIT_TERMINAL_PROMPT="0")
+    if index_file is not None:
+        env["GIT_INDEX_FILE"] = index_file
+    return env
+
+
+def hook_index_file(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the index git gave to the hook this process runs in, or None outside a hook."""
+    env = os.environ if environ is None else environ
+    return env.get("GIT_INDEX_FILE") or None

@@ -1,0 +1,1 @@
+"""How bytes reach a disk, and nothing about what they mean."""

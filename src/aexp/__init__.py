@@ -1,0 +1,48 @@
+"""aexp: a git-native experiment ledger.
+
+The public names are loaded when they are first used, so that ``import aexp`` costs next to
+nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from aexp.recording.current import current_run as current_run
+    from aexp.runs import create_run as create_run
+    from aexp.runs import find_runs as find_runs
+    from aexp.runs import mark_status as mark_status
+    from aexp.runs import open_run as open_run
+    from aexp.runs import run_lifecycle as run_lifecycle
+    from aexp.validate import validate_repo as validate_repo
+
+_PUBLIC = {
+    "create_run": "aexp.runs",
+    "current_run": "aexp.recording.current",
+    "find_runs": "aexp.runs",
+    "mark_status": "aexp.runs",
+    "open_run": "aexp.runs",
+    "run_lifecycle": "aexp.runs",
+    "validate_repo": "aexp.validate",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'aexp' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

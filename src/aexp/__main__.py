@@ -1,0 +1,5 @@
+"""``python -m aexp``."""
+
+from aexp.cli import main
+
+main()

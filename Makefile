@@ -1,0 +1,64 @@
+# aexp: the two commands of the README are `make demo` and `make test`.
+#
+# Each makes its own environment in .venv from pyproject.toml; PYTHON names the interpreter to
+# make it with. All paths are relative, so the checkout may lie in a folder with spaces.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.NOTPARALLEL:
+.PHONY: help demo test test-long lint format docs bench clean
+
+help:
+	@echo "make demo       two machines and a git remote in a temporary folder: the whole story"
+	@echo "make test       linters, types, import law, docs, then the test suite"
+	@echo "make test-long  the same with the slow tests"
+	@echo "make lint       the checks of make test without the test suite"
+	@echo "make format     rewrite the code in the project's format"
+	@echo "make docs       write docs/reference/ anew"
+	@echo "make bench      run the benchmarks and write benchmarks/results.md"
+	@echo "make clean      remove .venv and everything that was generated"
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/python examples/digits/demo.py
+
+# The linters come first, so that pytest's summary is the last line.
+test: lint
+	@$(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
+
+test-long: lint
+	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST_ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache benchmarks/results.md benchmarks/results.json
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aexp needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "This Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is touched last, so that an interrupted installation is done again.
+$(VENV)/%.stamp: pyproject.toml $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@

@@ -1,0 +1,207 @@
+"""Keep secrets and machine paths out of what is committed (LED-02, model.md 8, trap 17).
+
+The ledger is pushed to places that everybody reads, so every value on its way there passes
+:func:`sanitize`. It rewrites absolute paths below a known root to a form that is the same on
+every machine, and replaces what it cannot make portable, or must not publish, by a placeholder.
+The work is two questions to each string: does it *hold* a secret or a path by its shape, and
+does the *key* it stands under say that it is one?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aexp.errors import UnsafeValueError
+from aexp.model.canonical import Json
+from aexp.model.credentials import (
+    MINIMUM_SECRET,
+    ORDINARY,
+    REDACTED_SECRET,
+    is_secret_value,
+    key_info,
+    redact_secrets,
+)
+from aexp.model.machine_paths import REDACTED_PATH, Root, redact_paths, root_rewriter
+
+__all__ = [
+    "REDACTED_PATH",
+    "REDACTED_SECRET",
+    "Finding",
+    "Root",
+    "find_absolute_paths",
+    "find_secrets",
+    "sanitize",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must not be published.
+
+    Attributes:
+        pointer: RFC 6901 pointer to the value; key names that are unsafe themselves stand in it
+            in their redacted form.
+        kind: ``secret`` or ``credential-url``.
+    """
+
+    pointer: str
+    kind: str
+
+
+def sanitize(
+    value: Json, *, roots: Sequence[Root] = (), pointer: str = ""
+) -> tuple[Json, list[str]]:
+    """Return ``value`` without secrets and machine paths, and where something was redacted.
+
+    Paths below a root are rewritten, which is no redaction and is not reported. Applying it to
+    its own result changes nothing. ``value`` itself is left alone.
+
+    Args:
+        value: JSON data.
+        roots: folders with a portable name; the longest matching prefix counts.
+        pointer: where ``value`` stands in the document the pointers are for.
+
+    Returns:
+        The clean copy, and the RFC 6901 pointers of what was redacted, in document order.
+
+    Raises:
+        UnsafeValueError: the data is nested too deeply to be examined.
+    """
+    cleaner = _Cleaner(roots)
+    clean = cleaner.run(value, pointer)
+    return clean, list(dict.fromkeys(where for where, _ in cleaner.found))
+
+
+def find_secrets(value: Json) -> list[Finding]:
+    """Return the secrets and the URLs with credentials in ``value``, in document order.
+
+    Raises:
+        UnsafeValueError: the data is nested too deeply to be examined.
+    """
+    cleaner = _Cleaner(())
+    cleaner.run(value, "")
+    hits = dict.fromkeys(item for item in cleaner.found if item[1] != "path")
+    return [Finding(pointer, kind) for pointer, kind in hits]
+
+
+def find_absolute_paths(value: Json, *, roots: Sequence[Root] = ()) -> list[str]:
+    """Return pointers to the strings that hold an absolute path below none of ``roots``.
+
+    Raises:
+        UnsafeValueError: the data is nested too deeply to be examined.
+    """
+    cleaner = _Cleaner(roots)
+    cleaner.run(value, "")
+    return list(dict.fromkeys(where for where, kind in cleaner.found if kind == "path"))
+
+
+_HARMLESS = re.compile(r"[A-Za-z0-9_.+-]{0,15}")
+_ROUNDS = 10  # far more than any text needs; each round leaves less to find
+
+
+class _Cleaner:
+    """One pass over one value; ``found`` collects (pointer, kind) of what was redacted."""
+
+    def __init__(self, roots: Sequence[Root]) -> None:
+        self._rewrite = root_rewriter(tuple(roots)) if roots else None
+        self.found: list[tuple[str, str]] = []
+
+    def run(self, value: Json, pointer: str) -> Json:
+        try:
+            return self._value(value, pointer, ORDINARY, False)
+        except RecursionError:
+            raise UnsafeValueError("the data is nested too deeply to be examined") from None
+
+    def _value(self, value: Json, pointer: str, secrecy: int, holds_path: bool) -> Json:
+        kind = type(value)
+        if kind is str:
+            return self._text(value, pointer, secrecy, holds_path)
+        if kind is dict:
+            return self._mapping(value, pointer, secrecy)
+        if kind is list or kind is tuple:
+            return [
+                item
+                if (t := type(item)) is int or t is float
+                else self._value(item, f"{pointer}/{i}", secrecy, holds_path)
+                for i, item in enumerate(value)
+            ]
+        if isinstance(value, str):
+            return self._text(str(value), pointer, secrecy, holds_path)
+        return value
+
+    def _mapping(self, value: dict[str, Json], pointer: str, secrecy: int) -> dict[str, Json]:
+        clean: dict[str, Json] = {}
+        renamed: list[str] = []
+        for key, item in value.items():
+            info = key_info(key)
+            if not info.plain and self._safe_key(key) != key:
+                renamed.append(key)
+                continue
+            kind = type(item)
+            if kind is int or kind is float or kind is bool or item is None:
+                clean[key] = item
+                continue
+            inner = info.secrecy or secrecy
+            if kind is str and not inner and not info.holds_path and _HARMLESS.fullmatch(item):
+                clean[key] = item
+                continue
+            clean[key] = self._value(item, f"{pointer}/{_escape(key)}", inner, info.holds_path)
+        for key in sorted(renamed):
+            self._add_renamed(clean, key, value[key], pointer, secrecy)
+        return clean
+
+    def _add_renamed(
+        self, clean: dict[str, Json], key: str, item: Json, pointer: str, secrecy: int
+    ) -> None:
+        """Add an item whose key itself is unsafe, under a name that is still free."""
+        probe: list[tuple[str, str]] = []
+        name = base = self._safe_key(key, probe)
+        number = 2
+        while name in clean:
+            name, number = f"{base}#{number}", number + 1
+        here = f"{pointer}/{_escape(name)}"
+        self.found += [(here, kind) for _, kind in probe]
+        before, after = key_info(key), key_info(name)
+        inner = max(before.secrecy, after.secrecy) or secrecy
+        clean[name] = self._value(item, here, inner, before.holds_path or after.holds_path)
+
+    def _safe_key(self, key: str, found: list[tuple[str, str]] | None = None) -> str:
+        before, self.found = self.found, [] if found is None else found
+        try:
+            return self._text(key, "", ORDINARY, False)
+        finally:
+            self.found = before
+
+    def _text(self, text: str, pointer: str, secrecy: int, holds_path: bool) -> str:
+        if not secrecy and not holds_path and _HARMLESS.fullmatch(text):
+            return text
+        kinds: list[str] = []
+        before = text
+        for _ in range(_ROUNDS):
+            after = self._once(before, secrecy, holds_path, kinds.append)
+            if after == before:
+                break
+            before = after
+        else:
+            before = REDACTED_SECRET
+            kinds.append("secret")
+        self.found += [(pointer, kind) for kind in kinds]
+        return before
+
+    def _once(self, text: str, secrecy: int, holds_path: bool, hit: Callable[[str], None]) -> str:
+        if secrecy and is_secret_value(text, secrecy):
+            hit("secret")
+            return REDACTED_SECRET
+        if len(text) >= MINIMUM_SECRET:
+            text = redact_secrets(text, hit)
+        if "/" in text or "\\" in text or "%2F" in text:
+            if self._rewrite is not None:
+                text = self._rewrite(text)
+            text = redact_paths(text, holds_path, hit)
+        return text
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1") if "~" in key or "/" in key else key

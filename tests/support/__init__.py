@@ -1,0 +1,1 @@
+"""Helpers and fixtures for all tests; ``README.md`` here explains them in a page."""

@@ -41,9 +41,10 @@ _TOP = (
 )
 _END = r"(?=[/\\\s\"'`:,;()\[\]{}<>|&?#*=@!]|\.(?:\s|\Z)|\Z)"
 _NAME = r"[^\s/\"'`<>|,;:*?]"
-_TAIL = rf"(?:/+(?:{_NAME}++(?: {_NAME}++){{1,3}}(?=/)|{_NAME}*+))"
+_NEXT_WORD = r" (?!-)[^\s/\"'`<>|,;:*?=]++"  # of a folder name with spaces; no option, no x=y
+_TAIL = rf"(?:/+(?:{_NAME}++(?:{_NEXT_WORD}){{1,3}}(?=/)|{_NAME}*+))"
 _LEAD = (
-    r"(?:(?<![\w.~}/\\])(?<!:path>)|(?<=-[ILoBC])|(?<=\\n)|(?<=file://)|(?<=file://localhost)"
+    r"(?:(?<![\w.~})\]*%@#/\\])(?<![A-Za-z_]>)|(?<=-[ILoBC])|(?<=\\n)|(?<=file://)|(?<=file://localhost)"
     r"|(?<=:///))"
 )
 _KNOWN = rf"{_LEAD}/{_TOP}{_END}{_TAIL}+"

@@ -1,0 +1,315 @@
+"""Promotion: projecting a run of this machine into its ledger entry (LED-04 … LED-06).
+
+Order of writes (``docs/format/ordering.md``): the run's document holds status, end and stamp in
+one durable write; then the entry is written; then the pending mark is removed. A process killed
+anywhere leaves a run that the next promotion completes with the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aexp.clock import utc_now
+from aexp.errors import CorruptDataError
+from aexp.git import Git
+from aexp.ledger.store import entry_path, judge
+from aexp.model.canonical import Json
+from aexp.model.entry import (
+    Fields,
+    LedgerEntry,
+    Parts,
+    encode_entry,
+    merge,
+    put_together,
+    take_apart,
+)
+from aexp.model.project import Projection, project, read_stamps, stamp
+from aexp.model.sanitize import Root
+from aexp.model.stream import Summary
+from aexp.repo import Layout, open_layout
+from aexp.storage.atomic import BatchWriter, make_folder, write_atomic
+from aexp.workspace.store import RunRecord, RunStore
+from aexp.workspace.streams import summarize_attempt
+
+PENDING_DIR = ".aexp/pending"
+
+
+class Outcome(StrEnum):
+    """What a promotion did to the ledger."""
+
+    PROMOTED = "promoted"
+    REFRESHED = "refreshed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The result of promoting one run.
+
+    Attributes:
+        job_id: the run.
+        path: its entry.
+        outcome: whether the entry is new, was changed, or was right already.
+        entry: the entry as it is now.
+        replaced: where a corrupt file that stood there was kept, or None.
+    """
+
+    job_id: str
+    path: Path
+    outcome: Outcome
+    entry: LedgerEntry
+    replaced: Path | None = None
+
+
+def roots_of(layout: Layout) -> tuple[Root, ...]:
+    """Return the folders that have a name on every machine: the repository, declared roots."""
+    roots = [Root(str(layout.root), "")]
+    declared = layout.installed.get("roots")
+    if isinstance(declared, Mapping):
+        roots += [Root(str(path), "${" + str(name) + "}") for name, path in declared.items()]
+    return tuple(roots)
+
+
+def project_run(layout: Layout, record: RunRecord) -> Projection:
+    """Return the projection of a run.
+
+    Raises:
+        NotTerminalError: the run has not ended.
+    """
+
+    def summary_of(attempt_id: str) -> Summary:
+        return summarize_attempt(record.folder, attempt_id)
+
+    return project(
+        record.job_id,
+        record.statepoint,
+        record.document,
+        summary_of=summary_of,
+        machine=layout.machine_label,
+        roots=roots_of(layout),
+    )
+
+
+def home_layout(layout: Layout, record: RunRecord) -> Layout:
+    """Return the layout of the work tree that created the run: its entry goes there (RUN-04).
+
+    A work tree that is gone, or that belongs to another repository (the run store was copied),
+    does not count.
+    """
+    recorded = record.document.get("worktree")
+    if not isinstance(recorded, str) or Path(recorded) == layout.root:
+        return layout
+    if not (Path(recorded) / ".git").exists():
+        return layout
+    other = open_layout(recorded)
+    same = other.common_dir == layout.common_dir and other.run_store == layout.run_store
+    return other if same else layout
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An entry ready to be written.
+
+    Attributes:
+        promotion: what writing it will have done.
+        data: the bytes to write; None when the file is right already.
+        stamps: what the run's document must keep under ``ledger``.
+        spilled: parts too large for the entry, by digest.
+    """
+
+    promotion: Promotion
+    data: bytes | None
+    stamps: Fields
+    spilled: Mapping[str, bytes]
+
+
+def prepare(
+    layout: Layout, record: RunRecord, *, label: str | None = None, relabel: bool = False
+) -> Prepared:
+    """Work out a run's entry: merge(what is on file, what this machine knows).
+
+    Reads only. The caller holds the run's lock.
+
+    Args:
+        layout: the repository.
+        record: the run, terminal.
+        label: the machine label for attempts that have none yet.
+        relabel: put ``label`` on attempts that have one, too.
+
+    Raises:
+        NotTerminalError: the run has not ended.
+        CorruptDataError: the entry is unmerged in git, or was written by a newer aexp.
+    """
+    path = entry_path(layout, record.job_id)
+    known, raw, replaced = _on_file(layout, record.job_id, path)
+    projection = project_run(layout, record)
+    ours, stamps = stamp(
+        projection,
+        stamps=read_stamps(record.document),
+        known=known,
+        now=utc_now(),
+        machine=label or layout.machine_label,
+        relabel=relabel,
+    )
+    parts = ours if known is None else merge(known, ours)
+    unchanged = raw is not None and known is not None and parts == known
+    entry = put_together(parts)
+    outcome = Outcome.UNCHANGED if unchanged else Outcome.REFRESHED if raw else Outcome.PROMOTED
+    promotion = Promotion(record.job_id, path, outcome, entry, replaced)
+    return Prepared(
+        promotion,
+        None if unchanged else encode_entry(entry),
+        {attempt_id: kept.to_json() for attempt_id, kept in stamps.items()},
+        projection.spilled,
+    )
+
+
+def _on_file(
+    layout: Layout, job_id: str, path: Path
+) -> tuple[Parts | None, bytes | None, Path | None]:
+    """Return the entry on file, its bytes, and where a corrupt one is to be kept.
+
+    A corrupt file is replaced (trap 4), but what git has of it is not lost: the committed version
+    is merged when that one is sound.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None, None
+    except OSError as error:
+        raise CorruptDataError(
+            f"{layout.relative(path)} cannot be read: {error.strerror}",
+            hint="move it away, then run `aexp ledger backfill`",
+        ) from None
+    entry, problems = judge(job_id, layout.relative(path), data)
+    if entry is not None:
+        return take_apart(entry), data, None
+    problem = problems[0]
+    if problem.code == "ledger.newer_schema":
+        raise CorruptDataError(f"{problem.path}: {problem.message}", hint="upgrade aexp")
+    if problem.code == "ledger.conflict" and _is_unmerged(layout, problem.path):
+        raise CorruptDataError(
+            f"{problem.path} is in the middle of a merge",
+            hint="finish or abort the merge first (`git status` says how)",
+        )
+    kept = layout.aexp_dir / "replaced" / f"{job_id}.{os.urandom(4).hex()}.json"
+    return _committed(layout, job_id, problem.path), data, kept
+
+
+def _is_unmerged(layout: Layout, path: str) -> bool:
+    return layout.git_dir is not None and bool(
+        Git(layout.root).run("ls-files", "-u", "-z", "--", path).stdout
+    )
+
+
+def _committed(layout: Layout, job_id: str, path: str) -> Parts | None:
+    if layout.git_dir is None:
+        return None
+    shown = Git(layout.root).run("cat-file", "blob", f"HEAD:{path}", check=False)
+    if shown.returncode != 0:
+        return None
+    entry, _ = judge(job_id, path, shown.stdout)
+    return None if entry is None else take_apart(entry)
+
+
+def write_prepared(
+    layout: Layout, record: RunRecord, prepared: Prepared, batch: BatchWriter | None = None
+) -> None:
+    """Write an entry that :func:`prepare` worked out, and the parts that did not fit it.
+
+    Args:
+        layout: the repository.
+        record: the run.
+        prepared: the entry.
+        batch: collects the write instead, when many entries are written together.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    for digest, data in prepared.spilled.items():
+        name = digest.replace(":", "-") + ".json"
+        target = record.folder / "attachments" / name
+        if not target.is_file():
+            write_atomic(target, data)
+    if prepared.data is None:
+        return
+    path, replaced = prepared.promotion.path, prepared.promotion.replaced
+    if replaced is not None:
+        make_folder(replaced.parent)
+        with contextlib.suppress(FileNotFoundError):
+            write_atomic(replaced, path.read_bytes(), tmp_dir=layout.tmp_dir)
+    if batch is not None:
+        batch.add(path, prepared.data)
+    else:
+        write_atomic(path, prepared.data, tmp_dir=layout.tmp_dir)
+
+
+def with_stamps(document: Mapping[str, Json], prepared: Prepared) -> dict[str, Json]:
+    """Return the document as it must be for ``prepared``: stamps in, remembered failure out."""
+    kept = document.get("ledger")
+    stamps = {**(dict(kept) if isinstance(kept, Mapping) else {}), **prepared.stamps}
+    result = {key: value for key, value in document.items() if key != "ledger_error"}
+    result["ledger"] = stamps
+    return result
+
+
+def promote_record(
+    store: RunStore,
+    job_id: str,
+    *,
+    label: str | None = None,
+    relabel: bool = False,
+    layout: Layout | None = None,
+) -> Promotion:
+    """Promote one run: write its entry, unless it is right already.
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        label: the machine label for attempts that have none yet.
+        relabel: put ``label`` on attempts that have one, too.
+        layout: the work tree whose ledger is written; the one that created the run when None.
+
+    Raises:
+        NotFoundError: there is no such run here.
+        NotTerminalError: it has not ended.
+        CorruptDataError: its files, or its entry, are damaged in a way that needs a person.
+        StorageError: the disk refused.
+    """
+    with store.lock(job_id):
+        record = store.read_sound(job_id)
+        target = layout or home_layout(store.layout, record)
+        prepared = prepare(target, record, label=label, relabel=relabel)
+        document = with_stamps(record.document, prepared)
+        if document != record.document:
+            store.write_document(job_id, document)
+        write_prepared(target, record, prepared)
+        clear_pending(target, job_id)
+        return prepared.promotion
+
+
+def mark_pending(layout: Layout, job_id: str) -> None:
+    """Note that a run is about to end, so that a killed promotion is seen later (RUN-04)."""
+    path = layout.root / PENDING_DIR / job_id
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def clear_pending(layout: Layout, job_id: str) -> None:
+    """Remove the note of :func:`mark_pending`."""
+    with contextlib.suppress(OSError):
+        (layout.root / PENDING_DIR / job_id).unlink()
+
+
+def pending(layout: Layout) -> list[str]:
+    """Return the runs whose promotion was begun and not finished in this work tree, sorted."""
+    try:
+        return sorted(os.listdir(layout.root / PENDING_DIR))
+    except OSError:
+        return []

@@ -1,0 +1,223 @@
+"""Reading the ledger from a tree: what is usable, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from aexp.errors import CorruptDataError, NewerSchemaError
+from aexp.model.canonical import canonical_bytes, decode_json
+from aexp.model.entry import (
+    LedgerEntry,
+    check_entry,
+    is_unprovable,
+    merge,
+    prove_identity,
+    put_together,
+    record_digest,
+    take_apart,
+)
+from aexp.model.ids import is_job_id
+from aexp.model.sanitize import find_secrets
+from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.tree import Tree
+
+_SHARD = re.compile(r"[0-9a-f]{2}")
+_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
+_DIGEST_LINE = re.compile(rb'\n  "record_digest": "(sha256:[0-9a-f]{64})",')
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerProblem:
+    """One thing that is wrong with one file of the ledger (VAL-08).
+
+    Attributes:
+        code: ``ledger.malformed``, ``ledger.id_mismatch``, ….
+        path: the file, relative to the root.
+        message: one line.
+        job_id: the run its name belongs to, or None.
+        severity: a ``warning`` leaves the entry usable.
+    """
+
+    code: str
+    path: str
+    message: str
+    job_id: str | None
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of one tree.
+
+    Attributes:
+        entries: the usable entries by job id. An entry that is malformed, conflicted or does not
+            prove itself is not among them (model.md, decision 6).
+        paths: the file of each of them.
+        problems: what is wrong, in order of path.
+    """
+
+    entries: Mapping[str, LedgerEntry]
+    paths: Mapping[str, str]
+    problems: tuple[LedgerProblem, ...]
+
+
+def entry_job_id(path: str) -> str | None:
+    """Return the job id whose entry ``path`` (relative to the root) is, or None.
+
+    Both layouts count: ``<id>.json`` and ``<first two digits>/<id>.json`` (LED-13).
+    """
+    below = PurePosixPath(path).relative_to(LEDGER_DIR_REL).parts
+    name = below[-1]
+    if not name.endswith(".json") or not is_job_id(name[:-5]):
+        return None
+    if len(below) == 1 or (len(below) == 2 and below[0] == name[:2]):
+        return name[:-5]
+    return None
+
+
+def read_ledger(tree: Tree) -> Ledger:
+    """Read every entry of ``tree``.
+
+    A file that is no entry is a problem in the result; nothing it holds can raise.
+    """
+    paths = tree.files(LEDGER_DIR_REL)
+    candidates = [path for path in paths if _is_run_file(path)]
+    conflicted = set(tree.conflicted(LEDGER_DIR_REL)) if candidates else set()
+    entries: dict[str, LedgerEntry] = {}
+    found: dict[str, str] = {}
+    problems: list[LedgerProblem] = []
+    for path, data in tree.read_many(candidates):
+        job_id = entry_job_id(path)
+        if job_id is None:
+            problems.append(_stray(path))
+            continue
+        if path in conflicted:
+            message = "it is unmerged in git's index; finish the merge"
+            problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
+            continue
+        entry, trouble = judge(job_id, path, data)
+        problems.extend(trouble)
+        if entry is None:
+            continue
+        if job_id in entries:
+            problems.append(_duplicate(path, found[job_id], job_id))
+            entry = put_together(merge(take_apart(entries[job_id]), take_apart(entry)))
+        entries[job_id] = entry
+        found.setdefault(job_id, path)
+    for path in conflicted - set(candidates):
+        if job_id := _is_run_file(path) and entry_job_id(path):
+            message = "it is unmerged in git's index; finish the merge"
+            problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
+    problems.sort(key=lambda p: (p.path, p.code))
+    return Ledger(entries, found, tuple(problems))
+
+
+def judge(
+    job_id: str, path: str, data: bytes | OSError
+) -> tuple[LedgerEntry | None, list[LedgerProblem]]:
+    """Return the entry in ``data`` when it is usable, and what is wrong with it.
+
+    Args:
+        job_id: the run whose entry it must be.
+        path: for the messages.
+        data: the file's bytes, or why it cannot be read.
+    """
+
+    def broken(code: str, message: str) -> tuple[None, list[LedgerProblem]]:
+        return None, [LedgerProblem(code, path, message, job_id)]
+
+    if isinstance(data, OSError):
+        return broken("ledger.malformed", f"it cannot be read: {data.strerror or data}")
+    if any(line.startswith(_MARKERS) for line in data.splitlines()):
+        return broken("ledger.conflict", "it holds git's conflict markers")
+    try:
+        entry = check_entry(decode_json(data))
+    except NewerSchemaError as error:
+        return broken("ledger.newer_schema", error.message)
+    except CorruptDataError as error:
+        return broken("ledger.malformed", error.message)
+    except ValueError as error:
+        return broken("ledger.malformed", f"it is no JSON: {error}")
+    if entry["job_id"] != job_id:
+        return broken("ledger.id_mismatch", f"it is the entry of run {entry['job_id']}")
+    if not _digest_holds(entry, data):
+        return broken("ledger.digest_mismatch", "its content does not match its record_digest")
+    problems: list[LedgerProblem] = []
+    if is_unprovable(entry):
+        message = "part of its state point is redacted, so its id cannot be proved"
+        problems.append(LedgerProblem("ledger.unprovable", path, message, job_id, "warning"))
+    elif not prove_identity(entry):
+        return broken("ledger.id_mismatch", "its id is not the hash of its state point")
+    if leaks := find_secrets(entry):
+        message = f"{leaks[0].pointer} looks like a secret"
+        problems.append(LedgerProblem("ledger.unsanitized", path, message, job_id))
+    return entry, problems
+
+
+def _digest_holds(entry: LedgerEntry, data: bytes) -> bool:
+    """Check ``record_digest``; an entry of 0.6.x has none.
+
+    Files are canonical, so hashing the bytes without that one line is enough; only a file that
+    somebody reformatted is encoded anew.
+    """
+    wanted = entry.get("record_digest")
+    if wanted is None:
+        return True
+    without, count = _DIGEST_LINE.subn(b"", data, count=1)
+    if count and "sha256:" + hashlib.sha256(without).hexdigest() == wanted:
+        return canonical_bytes(entry) == data if _has_duplicate_keys(data) else True
+    return record_digest(entry) == wanted
+
+
+def _has_duplicate_keys(data: bytes) -> bool:
+    """Return whether a second ``record_digest`` line hides in ``data``."""
+    return data.count(b'\n  "record_digest": ') > 1
+
+
+def _is_run_file(path: str) -> bool:
+    """Return whether ``path`` stands where entries stand (named subfolders hold other records)."""
+    below = PurePosixPath(path).relative_to(LEDGER_DIR_REL).parts
+    return len(below) == 1 or (len(below) == 2 and _SHARD.fullmatch(below[0]) is not None)
+
+
+def _stray(path: str) -> LedgerProblem:
+    return LedgerProblem("ledger.stray", path, "it is no ledger entry", None, "warning")
+
+
+def _duplicate(path: str, first: str, job_id: str) -> LedgerProblem:
+    message = f"the run has an entry at {first} too; both were read as one"
+    return LedgerProblem("ledger.duplicate", path, message, job_id, "warning")
+
+
+def entry_path(layout: Layout, job_id: str) -> Path:
+    """Return the file of a run's entry: where it stands, else where a new one goes.
+
+    A repository whose entries are sharded gets new ones sharded too (LED-13).
+    """
+    flat = layout.ledger_dir / f"{job_id}.json"
+    sharded = layout.ledger_dir / job_id[:2] / f"{job_id}.json"
+    return sharded if sharded.is_file() and not flat.is_file() else flat
+
+
+def load_usable(layout: Layout, job_id: str) -> LedgerEntry | None:
+    """Return the usable entry of one run in the work tree, or None."""
+    path = entry_path(layout, job_id)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return judge(job_id, layout.relative(path), data)[0]
+
+
+def entry_files(layout: Layout) -> Iterable[Path]:
+    """Return the files of the ledger folder that stand where entries stand."""
+    from aexp.tree import WorkTree
+
+    for path in WorkTree(layout.root).files(LEDGER_DIR_REL):
+        if _is_run_file(path):
+            yield layout.root / path

@@ -1,0 +1,320 @@
+"""Projection: from what a machine recorded of a run to what the ledger says of it (LED-02).
+
+An allowlist: a field that is not named here never leaves the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from aexp.errors import NotTerminalError
+from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, to_json
+from aexp.model.entry import LINK_FIELDS, SCHEMA_VERSION, TRACKER_FIELDS, Fields, Parts, merge
+from aexp.model.ids import legacy_attempt_id
+from aexp.model.sanitize import Root, sanitize
+from aexp.model.status import is_terminal
+from aexp.model.stream import Summary, params_of
+from aexp.model.times import format_time, later_of
+
+ERROR_LENGTH: Final = 512
+MAX_ATTEMPT_BYTES: Final = 24 * 1024
+"""Canonical bytes of one attempt; with a state point of 32 KiB an entry stays under 64 KiB."""
+
+_PLAIN = ("ended_by", "started_at", "ended_at", "wallclock_s", "note")
+_STRUCTURED = ("attachments", "inputs", "outputs", "workflow", "environment", "sweep")
+_SPILLABLE = ("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note")
+
+SummaryOf = Callable[[str], Summary]
+"""Gives what the streams of one attempt come to."""
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A run as the ledger will show it, not yet stamped with time and machine.
+
+    Attributes:
+        identity: the identity fields of the entry.
+        identity_redacted: JSON pointers below ``/statepoint`` that were redacted.
+        link: the run link, or None.
+        attempts: the content of each ended attempt of this machine.
+        spilled: parts that were too large for the entry: the bytes by their digest.
+    """
+
+    identity: Fields
+    identity_redacted: tuple[str, ...]
+    link: Fields | None
+    attempts: tuple[Fields, ...]
+    spilled: Mapping[str, bytes]
+
+
+def project(
+    job_id: str,
+    statepoint: Mapping[str, Json],
+    document: Mapping[str, Json],
+    *,
+    summary_of: SummaryOf,
+    machine: str,
+    roots: Sequence[Root] = (),
+) -> Projection:
+    """Return what the ledger may say of a terminal run.
+
+    Args:
+        job_id: the run's id.
+        statepoint: its state point.
+        document: its document; signac's synced collections are fine (LED-03).
+        summary_of: gives the parameters and metrics of an attempt by its id.
+        machine: the label of this machine (an attempt without an id gets one made from it).
+        roots: absolute folders that have a name on every machine.
+
+    Raises:
+        NotTerminalError: the run has not ended.
+    """
+    status = document.get("status")
+    if not is_terminal(status):
+        raise NotTerminalError(
+            f"run {job_id} is {status}, which is not terminal",
+            hint="only an ended run goes to the ledger; see `aexp show-run`",
+        )
+    clean_point, point_pointers = sanitize(
+        to_json(statepoint), roots=roots, pointer="/statepoint"
+    )
+    identity: Fields = {"schema_version": SCHEMA_VERSION, "job_id": job_id, "statepoint": clean_point}
+    for key in ("code_commit", "code_dirty"):
+        if key in statepoint:
+            identity[key] = clean_point[key]
+    spilled: dict[str, bytes] = {}
+    current = attempt_fields(document, _attempt_id(job_id, document, machine), summary_of, roots)
+    earlier = [
+        attempt_fields(past, _attempt_id(job_id, past, machine), summary_of, roots)
+        for past in _mappings(document.get("attempts"))
+        if is_terminal(past.get("status"))
+    ]
+    return Projection(
+        identity=identity,
+        identity_redacted=tuple(sorted(point_pointers)),
+        link=link_fields(document.get("aexp"), roots),
+        attempts=tuple(_fit(attempt, spilled) for attempt in (current, *earlier)),
+        spilled=spilled,
+    )
+
+
+def attempt_fields(
+    facts: Mapping[str, Json], attempt_id: str, summary_of: SummaryOf, roots: Sequence[Root]
+) -> Fields:
+    """Return the allowed, sanitized fields of one attempt."""
+    summary = summary_of(attempt_id)
+    fields: Fields = {"attempt_id": attempt_id, "status": facts["status"]}
+    for key in _PLAIN:
+        if facts.get(key) is not None:
+            fields[key] = to_json(facts[key])
+    for key in _STRUCTURED:
+        if facts.get(key):
+            fields[key] = to_json(facts[key])
+    if params := params_of(facts, summary.params):
+        fields["params"] = to_json(params)
+    if summary.metrics:
+        fields["metrics"] = {name: m.to_json() for name, m in summary.metrics.items()}
+    if tags := facts.get("tags"):
+        fields["tags"] = sorted({str(tag) for tag in tags})
+    if tracker := _picked(facts.get("tracker"), TRACKER_FIELDS):
+        fields["tracker"] = tracker
+    if error := _picked(facts.get("error"), ("type", "message")):
+        fields["error"] = {key: str(value)[:ERROR_LENGTH] for key, value in error.items()}
+    clean, pointers = sanitize(_without_nonfinite(fields), roots=roots)
+    if pointers:
+        clean["redacted"] = sorted(pointers)
+    return clean  # type: ignore[no-any-return]
+
+
+def link_fields(link: Json, roots: Sequence[Root] = ()) -> Fields | None:
+    """Return the allowed fields of a run link, or None for an unlinked run."""
+    if not isinstance(link, Mapping) and not hasattr(link, "keys"):
+        return None
+    plain = to_json(link)
+    if not plain or not plain.get("experiment_id"):
+        return None
+    picked = {key: plain[key] for key in LINK_FIELDS if key in plain}
+    return sanitize(picked, roots=roots)[0]  # type: ignore[no-any-return]
+
+
+def _picked(value: Json, allowed: Sequence[str]) -> Fields:
+    if value is None or not hasattr(value, "keys"):
+        return {}
+    plain = to_json(value)
+    return {key: plain[key] for key in allowed if plain.get(key) is not None}
+
+
+def _mappings(value: Json) -> list[Mapping[str, Json]]:
+    if value is None or isinstance(value, str) or not hasattr(value, "__iter__"):
+        return []
+    return [item for item in value if hasattr(item, "keys")]
+
+
+def _attempt_id(job_id: str, facts: Mapping[str, Json], machine: str) -> str:
+    """Return an attempt's id; one recorded by 0.6.x gets the id its entry gets when read."""
+    known = facts.get("attempt_id")
+    if isinstance(known, str) and known:
+        return known
+    started, ended = facts.get("started_at"), facts.get("ended_at")
+    return legacy_attempt_id(job_id, machine, str(started or ""), str(ended or ""))
+
+
+def _without_nonfinite(value: Json) -> Json:
+    """Return ``value`` with NaN and infinities as strings, and text that UTF-8 can hold."""
+    if isinstance(value, float):
+        return value if value - value == 0 else _NONFINITE_TEXT[repr(value)]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_nonfinite(key): _without_nonfinite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nonfinite(item) for item in value]
+    return value
+
+
+_NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _fit(attempt: Fields, spilled: dict[str, bytes]) -> Fields:
+    """Move the largest parts of an oversize attempt into attachments (LED-01)."""
+    result = dict(attempt)
+    while len(compact_bytes(result)) > MAX_ATTEMPT_BYTES:
+        parts = [key for key in _SPILLABLE if key in result]
+        if not parts:
+            break
+        largest = max(parts, key=lambda key: len(compact_bytes(result[key])))
+        data = canonical_bytes(result.pop(largest))
+        digest = digest_of(data)
+        spilled[digest] = data
+        result["attachments"] = [
+            *result.get("attachments", []),
+            {
+                "name": f"aexp.{largest}.json",
+                "media_type": "application/json",
+                "digest": digest,
+                "size": len(data),
+            },
+        ]
+    return result
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When and where the present content of an attempt was first promoted.
+
+    Attributes:
+        digest: of the attempt's content.
+        promoted_at: when that content was first promoted.
+        machine: the label it was promoted under.
+    """
+
+    digest: str
+    promoted_at: str
+    machine: str
+
+    def to_json(self) -> Fields:
+        """Return the stamp as it stands in the run's document."""
+        return {
+            "digest": self.digest,
+            "promoted_at": self.promoted_at,
+            "registered_machine": self.machine,
+        }
+
+
+def read_stamps(document: Mapping[str, Json]) -> dict[str, Stamp]:
+    """Return the stamps in a run's document, by attempt id."""
+    stamps: dict[str, Stamp] = {}
+    stored = document.get("ledger")
+    if stored is None or not hasattr(stored, "items"):
+        return stamps
+    for attempt_id, fields in stored.items():
+        if hasattr(fields, "get") and fields.get("digest") and fields.get("promoted_at"):
+            stamps[attempt_id] = Stamp(
+                str(fields["digest"]),
+                str(fields["promoted_at"]),
+                str(fields.get("registered_machine", "")),
+            )
+    return stamps
+
+
+def stamp(
+    projection: Projection,
+    *,
+    stamps: Mapping[str, Stamp],
+    known: Parts | None,
+    now: datetime,
+    machine: str,
+    relabel: bool = False,
+) -> tuple[Parts, dict[str, Stamp]]:
+    """Return the projection as parts of an entry, and the stamps to keep with the run.
+
+    ``promoted_at`` and ``registered_machine`` change only when the content does (model.md,
+    decision 4), and then strictly increase, so that the newest version of an attempt is known.
+
+    Args:
+        projection: what to promote.
+        stamps: the stamps kept in the run's document.
+        known: the entry that is in the ledger already, or None.
+        now: the present time.
+        machine: the label for attempts that have none yet.
+        relabel: put ``machine`` on attempts that have a label too (LED-07).
+    """
+    on_file = {a["attempt_id"]: a for a in known.attempts} if known is not None else {}
+    result: dict[str, Stamp] = {}
+    attempts: list[Fields] = []
+    for content in projection.attempts:
+        content = _adopt_id(content, on_file)
+        attempt_id = content["attempt_id"]
+        fresh = _stamp_one(
+            content, stamps.get(attempt_id), on_file.get(attempt_id), now, machine, relabel
+        )
+        result[attempt_id] = fresh
+        attempts.append(
+            {**content, "promoted_at": fresh.promoted_at, "registered_machine": fresh.machine}
+        )
+    parts = Parts(
+        projection.identity, projection.identity_redacted, projection.link, (), None
+    )
+    return merge(replace(parts, attempts=tuple(attempts)), replace(parts)), result
+
+
+def _adopt_id(content: Fields, on_file: Mapping[str, Fields]) -> Fields:
+    """Give a 0.6.x attempt the id its own entry has, also when that entry was relabelled."""
+    if content["attempt_id"] in on_file or not content["attempt_id"].startswith("legacy-"):
+        return content
+    for attempt_id, filed in on_file.items():
+        same = filed.get("started_at") == content.get("started_at")
+        if attempt_id.startswith("legacy-") and same and filed["status"] == content["status"]:
+            return {**content, "attempt_id": attempt_id}
+    return content
+
+
+def _stamp_one(
+    content: Fields,
+    kept: Stamp | None,
+    filed: Fields | None,
+    now: datetime,
+    machine: str,
+    relabel: bool,
+) -> Stamp:
+    digest = content_digest(content)
+    if kept is None and filed is not None:
+        kept = Stamp(
+            content_digest(filed),
+            str(filed.get("promoted_at", "")),
+            str(filed.get("registered_machine", "")),
+        )
+    if kept is not None and kept.digest == digest and (not relabel or kept.machine == machine):
+        return kept
+    label = machine if relabel or kept is None or not kept.machine else kept.machine
+    floor = (kept.promoted_at if kept else None, (filed or {}).get("promoted_at"))
+    return Stamp(digest, format_time(later_of(now, *floor)), label)
+
+
+def content_digest(attempt: Mapping[str, Json]) -> str:
+    """Return the digest of what an attempt says, leaving out when and where it was promoted."""
+    skip = ("promoted_at", "registered_machine", "attempt_id")
+    return digest_of(compact_bytes({k: v for k, v in attempt.items() if k not in skip}))

@@ -1,0 +1,38 @@
+"""Real signac objects, for scripts that want them. The only place that imports signac."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aexp.errors import UsageError
+from aexp.workspace.store import RunStore
+
+if TYPE_CHECKING:
+    import signac
+
+
+def open_project(store: RunStore) -> signac.Project:
+    """Return the store as a signac project, making it one when it is new."""
+    import signac
+
+    store.initialise()
+    return signac.get_project(path=str(store.layout.run_store), search=False)
+
+
+def open_job(store: RunStore, job_id: str) -> signac.job.Job:
+    """Return run ``job_id`` as a signac job."""
+    return open_project(store).open_job(id=job_id)
+
+
+def job_folder(job: Any) -> tuple[str, Path]:
+    """Return the id and the folder of a run given as a signac job, or as anything like one.
+
+    Raises:
+        UsageError: ``job`` has neither ``id`` nor ``path``.
+    """
+    job_id = getattr(job, "id", None) or getattr(job, "job_id", None)
+    path = getattr(job, "path", None) or getattr(job, "folder", None)
+    if not isinstance(job_id, str) or path is None:
+        raise UsageError(f"a run was expected, not a {type(job).__name__}")
+    return job_id, Path(str(path))

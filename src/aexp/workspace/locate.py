@@ -1,0 +1,44 @@
+"""From a job object to the store and repository it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aexp.errors import NotARepositoryError
+from aexp.repo import Layout, open_layout
+from aexp.workspace.compat import job_folder
+from aexp.workspace.store import DOCUMENT_FILE, RunStore, read_object
+
+
+def locate(job: Any, repo_root: str | Path | None = None) -> tuple[RunStore, str]:
+    """Return the run store that holds ``job``, and the job's id.
+
+    The repository is ``repo_root`` when given; else the work tree that the run's document names,
+    the one around the run's folder, or the one around the working directory, in this order. The
+    run store may be outside the repository (trap 13).
+
+    Raises:
+        NotARepositoryError: none of these is a git repository.
+        UsageError: ``job`` is no run.
+    """
+    job_id, folder = job_folder(job)
+    layout = _layout_of(folder, repo_root)
+    store_folder = folder.parent.parent
+    if layout.run_store != store_folder:
+        layout = replace(layout, run_store=store_folder)
+    return RunStore(layout), job_id
+
+
+def _layout_of(folder: Path, repo_root: str | Path | None) -> Layout:
+    if repo_root is not None:
+        return open_layout(repo_root)
+    try:
+        return open_layout(folder)
+    except NotARepositoryError:
+        pass
+    recorded = read_object(folder / DOCUMENT_FILE).get("worktree")
+    if isinstance(recorded, str) and Path(recorded).is_dir():
+        return open_layout(recorded)
+    return open_layout(None)

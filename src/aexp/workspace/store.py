@@ -1,0 +1,308 @@
+"""Run folders on disk: ``<run store>/workspace/<job_id>/`` with signac's two files."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from aexp.clock import utc_now
+from aexp.errors import CorruptDataError, NotFoundError, StorageError
+from aexp.model.canonical import Json, decode_json
+from aexp.model.ids import is_job_id
+from aexp.model.statepoint import job_id as job_id_of
+from aexp.repo import Layout
+from aexp.storage.atomic import make_folder, storage_error, sync_folder, write_atomic
+from aexp.storage.lock import file_lock
+
+STATEPOINT_FILE: Final = "signac_statepoint.json"
+DOCUMENT_FILE: Final = "signac_job_document.json"
+LOCK_FILE: Final = "aexp.lock"
+HEARTBEAT_FILE: Final = "aexp.heartbeat"
+CONFIG_FILE: Final = ".signac/config"
+CONFIG_TEXT: Final = b"schema_version = 2\n"
+STAGING: Final = ".aexp-new-"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as its folder has it.
+
+    Attributes:
+        job_id: the folder's name.
+        statepoint: the frozen state point; empty when it cannot be read.
+        document: the job document; empty when there is none or it cannot be read.
+        folder: where the run is.
+        problem: what is wrong with its files, or None.
+    """
+
+    job_id: str
+    statepoint: Mapping[str, Json]
+    document: Mapping[str, Json]
+    folder: Path
+    problem: str | None = None
+
+    @property
+    def status(self) -> str:
+        """The status in the document; ``created`` when it has none."""
+        return str(self.document.get("status") or "created")
+
+    @property
+    def link(self) -> Mapping[str, Json]:
+        """The run's current link; empty for an unlinked run."""
+        link = self.document.get("aexp")
+        return link if isinstance(link, Mapping) else {}
+
+    @property
+    def experiment_id(self) -> str | None:
+        """The experiment the run belongs to now, or None."""
+        value = self.link.get("experiment_id")
+        return value if isinstance(value, str) and value else None
+
+
+@dataclass
+class RunStore:
+    """The runs of one machine.
+
+    Args:
+        layout: the repository whose run store this is.
+    """
+
+    layout: Layout
+    workspace: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workspace = self.layout.workspace
+
+    def exists(self) -> bool:
+        """Return whether the store was ever initialised here."""
+        return (self.layout.run_store / CONFIG_FILE).is_file() or self.workspace.is_dir()
+
+    def initialise(self) -> None:
+        """Make the store a signac project unless it is one.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        config = self.layout.run_store / CONFIG_FILE
+        if not config.is_file():
+            write_atomic(config, CONFIG_TEXT)
+        try:
+            make_folder(self.workspace)
+        except OSError as error:
+            raise storage_error(error, self.workspace) from error
+
+    def folder(self, job_id: str) -> Path:
+        """Return where run ``job_id`` is or would be."""
+        return self.workspace / job_id
+
+    def ids(self) -> list[str]:
+        """Return the ids of all run folders, sorted; a missing store has none."""
+        try:
+            with os.scandir(self.workspace) as entries:
+                return sorted(e.name for e in entries if is_job_id(e.name) and e.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def __contains__(self, job_id: object) -> bool:
+        return isinstance(job_id, str) and (self.folder(job_id) / STATEPOINT_FILE).is_file()
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield every run, sorted by id. A damaged run is yielded with its ``problem``."""
+        for job_id in self.ids():
+            yield self._read(job_id)
+
+    def read(self, job_id: str) -> RunRecord:
+        """Return one run.
+
+        Raises:
+            NotFoundError: there is no such run here.
+        """
+        record = self._read(job_id)
+        if record.problem is not None and not record.folder.is_dir():
+            raise NotFoundError(f"there is no run {job_id} here", hint="see `aexp list-runs`")
+        return record
+
+    def _read(self, job_id: str) -> RunRecord:
+        folder = self.folder(job_id)
+        try:
+            statepoint = read_object(folder / STATEPOINT_FILE)
+        except FileNotFoundError:
+            return RunRecord(job_id, {}, {}, folder, f"it has no {STATEPOINT_FILE}")
+        except (OSError, CorruptDataError) as error:
+            return RunRecord(job_id, {}, {}, folder, str(error))
+        try:
+            document = read_object(folder / DOCUMENT_FILE)
+        except FileNotFoundError:
+            document = {}
+        except (OSError, CorruptDataError) as error:
+            return RunRecord(job_id, statepoint, {}, folder, str(error))
+        return RunRecord(job_id, statepoint, document, folder)
+
+    def create(self, statepoint: Mapping[str, Json], document: Mapping[str, Json]) -> bool:
+        """Create the run of ``statepoint`` unless it exists; return whether it was created.
+
+        The folder is filled beside the workspace's other folders under another name and renamed
+        when it is complete, so a run never exists without its document, however the process
+        ends. Of several processes that create one run, one gets True.
+
+        Raises:
+            StorageError: the disk refused; no run was created.
+        """
+        job_id = job_id_of(statepoint)
+        if job_id in self:
+            return False
+        self.initialise()
+        staging = self.workspace / f"{STAGING}{job_id}-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            staging.mkdir()
+            write_atomic(staging / STATEPOINT_FILE, encode_document(statepoint))
+            write_atomic(staging / DOCUMENT_FILE, encode_document(document))
+            created = self._publish(staging, self.folder(job_id))
+            sync_folder(self.workspace)
+        except OSError as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            if isinstance(error, StorageError):
+                raise
+            raise storage_error(error, self.folder(job_id)) from error
+        return created
+
+    def _publish(self, staging: Path, folder: Path) -> bool:
+        try:
+            os.rename(staging, folder)
+            return True
+        except OSError:
+            if not folder.is_dir():
+                raise
+        if (folder / STATEPOINT_FILE).is_file():
+            shutil.rmtree(staging, ignore_errors=True)
+            return False
+        # An older tool died between making the folder and filling it: complete it.
+        for name in (DOCUMENT_FILE, STATEPOINT_FILE):
+            os.replace(staging / name, folder / name)
+        sync_folder(folder)
+        staging.rmdir()
+        return True
+
+    @contextmanager
+    def lock(self, job_id: str) -> Iterator[None]:
+        """Hold the run's lock: its document and its ledger entry change under it alone.
+
+        Raises:
+            NotFoundError: there is no such run.
+            LockTimeoutError: another process held it too long.
+        """
+        folder = self.folder(job_id)
+        if not folder.is_dir():
+            raise NotFoundError(f"there is no run {job_id} here", hint="see `aexp list-runs`")
+        with file_lock(folder / LOCK_FILE):
+            yield
+
+    def write_document(self, job_id: str, document: Mapping[str, Json]) -> None:
+        """Replace a run's document durably. The caller holds the run's lock.
+
+        Raises:
+            StorageError: the disk refused; the old document is untouched.
+        """
+        write_atomic(self.folder(job_id) / DOCUMENT_FILE, encode_document(document))
+
+    def update(
+        self, job_id: str, change: Callable[[dict[str, Json]], dict[str, Json] | None]
+    ) -> RunRecord:
+        """Change a run's document under its lock and return the run as it is then.
+
+        Args:
+            job_id: the run.
+            change: given a copy of the document, returns the new one, or None for no change.
+
+        Raises:
+            NotFoundError: there is no such run.
+            CorruptDataError: its files are damaged.
+            StorageError: the disk refused.
+        """
+        with self.lock(job_id):
+            record = self.read_sound(job_id)
+            changed = change(dict(record.document))
+            if changed is None:
+                return record
+            self.write_document(job_id, changed)
+            return RunRecord(job_id, record.statepoint, changed, record.folder)
+
+    def read_sound(self, job_id: str) -> RunRecord:
+        """Return one run whose files are undamaged.
+
+        Raises:
+            NotFoundError: there is no such run here.
+            CorruptDataError: a file of it cannot be read.
+        """
+        record = self.read(job_id)
+        if record.problem is not None:
+            raise CorruptDataError(
+                f"run {job_id} is damaged: {record.problem}",
+                hint=f"look at {self.layout.relative(record.folder)}",
+            )
+        return record
+
+    def beat(self, job_id: str) -> None:
+        """Note that the run's owner is alive. A failure is not worth ending a run for."""
+        path = self.folder(job_id) / HEARTBEAT_FILE
+        now = utc_now().timestamp()
+        try:
+            with path.open("ab"):
+                os.utime(path, (now, now))
+        except OSError:
+            return
+
+    def last_beat(self, job_id: str) -> float | None:
+        """Return when the owner last gave a sign of life, in seconds since 1970, or None."""
+        try:
+            return (self.folder(job_id) / HEARTBEAT_FILE).stat().st_mtime
+        except OSError:
+            return None
+
+    def leftovers(self) -> list[Path]:
+        """Return run folders that a killed process never finished creating."""
+        try:
+            with os.scandir(self.workspace) as entries:
+                return sorted(Path(e.path) for e in entries if e.name.startswith(STAGING))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def encode_document(value: Mapping[str, Json]) -> bytes:
+    """Return a state point or document as signac writes it: compact JSON in the given order."""
+    import json
+
+    return json.dumps(value).encode("utf-8")
+
+
+def read_object(path: Path) -> dict[str, Json]:
+    """Return the JSON object in ``path``; NaN and infinities are accepted, as signac writes them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CorruptDataError: it holds no JSON object.
+    """
+    with open(path, "rb", buffering=0) as stream:
+        data = stream.read()
+    try:
+        value = decode_json(data)
+    except ValueError:
+        value = _decode_lenient(path, data)
+    if not isinstance(value, dict):
+        raise CorruptDataError(f"{path.name} holds no JSON object")
+    return value
+
+
+def _decode_lenient(path: Path, data: bytes) -> Json:
+    import json
+
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CorruptDataError(f"{path.name} is no JSON: {error}") from None

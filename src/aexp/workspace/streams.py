@@ -1,0 +1,202 @@
+"""Run streams on disk: ``<run folder>/streams/<attempt_id>/<process>.jsonl``.
+
+One file per attempt and process, so that nobody ever appends to another's file
+(``docs/format/stream.md``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from aexp.errors import CorruptDataError, NewerSchemaError
+from aexp.model.stream import (
+    VERSION,
+    Header,
+    Record,
+    Summary,
+    decode_record,
+    encode_record,
+    summarize,
+)
+from aexp.storage.jsonl import LineWriter, bad_line, read_lines
+
+STREAMS_DIR: Final = "streams"
+FLUSH_RECORDS: Final = 1000
+FLUSH_SECONDS: Final = 1.0
+
+
+def streams_folder(run_folder: Path, attempt_id: str) -> Path:
+    """Return where the streams of one attempt are."""
+    return run_folder / STREAMS_DIR / attempt_id
+
+
+class StreamWriter:
+    """What this process records of one attempt.
+
+    Records are buffered and handed to the operating system at the latest after
+    ``FLUSH_SECONDS`` or ``FLUSH_RECORDS``, so that a killed process loses no more than that.
+    Safe to use from several threads. After ``fork`` the child must make its own writer; the
+    parent's buffer is dropped in it, so nothing is written twice.
+
+    Args:
+        run_folder: the run's folder.
+        job_id: the run.
+        attempt_id: the attempt.
+    """
+
+    def __init__(self, run_folder: Path, *, job_id: str, attempt_id: str) -> None:
+        self.job_id, self.attempt_id = job_id, attempt_id
+        self.pid = os.getpid()
+        folder = streams_folder(run_folder, attempt_id)
+        host = socket.gethostname()
+        self._file = LineWriter(folder / f"{_safe(host)}-{self.pid}-{secrets.token_hex(4)}.jsonl")
+        self._lock = threading.Lock()
+        header = Header(
+            job_id=job_id, attempt_id=attempt_id, time=time.time(), host=host, pid=self.pid
+        )
+        self._buffer: list[bytes] = [encode_record(header)]
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        _open_writers.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
+
+    def append(self, record: Record) -> None:
+        """Take one record; it is on its way to the disk within a second.
+
+        Raises:
+            StorageError: a full buffer could not be written.
+            ValueError: the writer is closed, or belongs to the parent process.
+        """
+        if self._closed or self.pid != os.getpid():
+            raise ValueError("this stream is closed in this process")
+        line = encode_record(record)
+        with self._lock:
+            self._buffer.append(line)
+            full = len(self._buffer) >= FLUSH_RECORDS
+            if self._thread is None:
+                self._start_flusher()
+        if full:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything recorded so far to the operating system.
+
+        Raises:
+            StorageError: the disk refused; the records stay in the buffer.
+        """
+        with self._lock:
+            if not self._buffer or self.pid != os.getpid():
+                return
+            self._file.append(b"".join(self._buffer))
+            self._buffer.clear()
+
+    def close(self) -> None:
+        """Flush, make durable and close; calling it twice is harmless.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        if self._closed or self.pid != os.getpid():
+            return
+        self._closed = True
+        self._wake.set()
+        _open_writers.discard(self)
+        try:
+            self.flush()
+            self._file.sync()
+        finally:
+            self._file.close()
+
+    def _start_flusher(self) -> None:
+        self._thread = threading.Thread(target=self._flush_regularly, daemon=True, name="aexp-stream")
+        self._thread.start()
+
+    def _flush_regularly(self) -> None:
+        while not self._wake.wait(FLUSH_SECONDS):
+            try:
+                self.flush()
+            except OSError:
+                continue  # the buffer is kept; append() or close() reports it to the caller
+
+
+_open_writers: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
+
+
+@atexit.register
+def _flush_open_writers() -> None:
+    for writer in list(_open_writers):
+        try:
+            writer.close()
+        except OSError:
+            continue
+
+
+def _safe(text: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_." else "-" for char in text)[:64]
+
+
+def stream_files(run_folder: Path, attempt_id: str) -> list[Path]:
+    """Return the streams of one attempt, sorted."""
+    folder = streams_folder(run_folder, attempt_id)
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(e.path) for e in entries if e.name.endswith(".jsonl"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def read_stream(path: Path) -> Iterator[Record]:
+    """Yield the records of one stream; a torn last line is dropped.
+
+    Raises:
+        CorruptDataError: a line in the middle is damaged, or the header is missing.
+        NewerSchemaError: a newer aexp wrote it.
+        OSError: it cannot be read.
+    """
+    for number, line in read_lines(path):
+        try:
+            record = decode_record(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise bad_line(path, number, str(error)) from None
+        if isinstance(record, Header):
+            if record.version > VERSION:
+                raise NewerSchemaError(f"{path.name} has stream version {record.version}")
+            continue
+        if number == 1:
+            raise bad_line(path, 1, "it is no stream header")
+        yield record
+
+
+def summarize_attempt(run_folder: Path, attempt_id: str) -> Summary:
+    """Return what all streams of one attempt come to.
+
+    A damaged stream gives what can be read before the damage, and a line in ``damaged``.
+    """
+    damaged: list[str] = []
+
+    def records() -> Iterator[Record]:
+        for path in stream_files(run_folder, attempt_id):
+            try:
+                yield from read_stream(path)
+            except (CorruptDataError, OSError) as error:
+                damaged.append(str(error))
+
+    summary = summarize(records())
+    summary.damaged.extend(damaged)
+    return summary

@@ -1,0 +1,515 @@
+"""aexp.model.sanitize: nothing secret and nothing of this machine reaches the ledger (LED-02)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from aexp.errors import UnsafeValueError
+from aexp.model.sanitize import (
+    REDACTED_PATH,
+    REDACTED_SECRET,
+    Finding,
+    Root,
+    find_absolute_paths,
+    find_secrets,
+    sanitize,
+)
+
+REPO = Root("/home/ada/repo")
+DATA = Root("/mnt/big/data sets", "${DATA}")
+NESTED = Root("/home/ada/repo/data", "${NEAR}")
+WINDOWS = Root("C:\\Users\\ada\\repo")
+
+# Shapes of real credentials, put together at run time so that no scanner takes them for one.
+A36 = "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
+HEX40 = "0123456789abcdef" * 2 + "01234567"
+HEX64 = "0123456789abcdef" * 4
+
+
+def shape(*parts: str) -> str:
+    return "".join(parts)
+
+
+TOKENS = {
+    "aws": shape("AK", "IA", "IOSFODNN7EXAMPLE"),
+    "aws-session": shape("AS", "IA", "IOSFODNN7EXAMPLE"),
+    "github": shape("gh", "p_", A36),
+    "github-server": shape("gh", "s_", A36),
+    "github-fine": shape("github", "_pat_", "11ABCDEFG0", A36, "_", A36),
+    "gitlab": shape("gl", "pat-", A36[:20]),
+    "slack-bot": shape("xo", "xb-", "123456789012-123456789012-", A36[:24]),
+    "slack-user": shape("xo", "xp-", "123456789012-", A36),
+    "openai": shape("s", "k-", A36, "T3Blbk", "FJ", A36[:20]),
+    "openai-project": shape("s", "k-proj-", A36, "_", A36),
+    "anthropic": shape("s", "k-ant-", "api03-", A36, "-", A36),
+    "huggingface": shape("h", "f_", A36[:34].replace("3", "c")),
+    "google": shape("AI", "za", A36[:35]),
+    "jwt": shape("ey", "JhbGciOiJIUzI1NiJ9", ".ey", "JzdWIiOiIxMjM0In0", ".", A36),
+    "npm": shape("np", "m_", A36),
+    "pypi": shape("py", "pi-AgEIcHlwaS5vcmc", A36, A36),
+    "stripe": shape("s", "k_live_", A36[:24]),
+    "stripe-restricted": shape("r", "k_test_", A36[:24]),
+    "sendgrid": shape("S", "G.", A36[:22], ".", A36),
+    "digitalocean": shape("do", "p_v1_", HEX64),
+    "databricks": shape("da", "pi", HEX40[:32]),
+    "docker": shape("dck", "r_pat_", A36[:27]),
+    "groq": shape("gs", "k_", A36, A36[:16]),
+    "vault": shape("hv", "s.", A36),
+    "pem": shape(
+        "-----BEGIN RSA PRIV", "ATE KEY-----\n", A36, "\n-----END RSA PRIV", "ATE KEY-----"
+    ),
+    "openssh": shape("-----BEGIN OPENSSH PRIV", "ATE KEY-----\n", A36),
+}
+
+HARMLESS = [
+    "9f2c6a1e4b8d7035c1e2f3a4b5c6d7e8f9012345",  # git sha
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "sha256:" + HEX64,
+    HEX64,
+    "sha512-"
+    + "z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg=",
+    "123e4567-e89b-12d3-a456-426614174000",
+    "src/aexp/model/sanitize.py",
+    "a/b/c",
+    "./data/train.csv",
+    "../shared/data/x.npy",
+    "~/data",
+    "torch.optim.AdamW",
+    "aexp.model.sanitize:sanitize",
+    "https://example.org/home/alice/run/1",
+    "https://wandb.ai/team/project/runs/3k2jh4kj?workspace=user-x",
+    "http://localhost:5000/#/experiments/1/runs/0a1b2c",
+    "https://arxiv.org/abs/1706.03762",
+    "s3://bucket/data/home/x.parquet",
+    "gs://bucket/usr/lib/x",
+    "hf://datasets/org/name@main/train.parquet",
+    "docker://ubuntu:22.04@sha256:" + HEX64,
+    "git@github.com:org/repo.git",
+    "ssh://git@github.com/org/repo.git",
+    "models:/digits@champion",
+    "mailto:someone@example.org",
+    "sqlite:///relative.db",
+    "2026-11-21T12:17:26Z",
+    "2026/11/21",
+    "21/11/2026 12:00",
+    "n/a",
+    "N/A",
+    "/",
+    "//",
+    "and/or",
+    "/s",
+    "m/s",
+    "kg/m/s",
+    "1/2",
+    "I/O",
+    "r/w",
+    "TCP/IP",
+    "precision/recall/f1",
+    "val/acc/top1",
+    "loss /epoch",
+    "application/json",
+    "text/html; charset=utf-8",
+    r"\frac{a}{b} / \sqrt{c}",
+    r"x \\ y \\ \hline",
+    r"\\alpha",
+    r"^\d+/\w+$",
+    r"(\d+):\d+",
+    r"[a-z]:\d+",
+    "s/foo/bar/g",
+    "**/data/*.csv",
+    "*/home/x",
+    "${DATA}/home/x",
+    "$HOME/data/x",
+    "{root}/data/train",
+    "<root>/data/train",
+    "$(pwd)/data/x",
+    "@/lib/x/y",
+    "#/definitions/a/b",
+    "/v1/chat/completions",
+    "/params/lr",
+    "/camera/image_raw",
+    "C:",
+    "a:b",
+    "12:30:45",
+    "key: value",
+    "token: bert-base-uncased",
+    "max_tokens=4096",
+    "pad_token=<|endoftext|>",
+    "--tokenizer gpt2-medium-finetuned",
+    "the secret of the trick is patience",
+    "password: required",
+    "sk-learn-random-forest-classifier",
+    "task-force-of-thirty-two-characters-and-more",
+    "hf_hub_download",
+    "npm_config",
+    "eyJ",
+    "xoxo",
+    "Bearer of bad news",
+    "AKIAK",
+    "lr=0.1,seed=0",
+    "optimizer.lr",
+    "0.1 ± 0.02",
+    "[64, 32]",
+    "ReLU->Linear->Softmax",
+    "x > 0 / y < 1",
+    "https://",
+    "://",
+    "user@example.org",
+    "C3H8/O2",
+    "<s>/</s>",
+    "résumé/naïve/été",
+    "",
+]
+
+HARMLESS_UNDER_KEYS: list[dict[str, Any]] = [
+    {"use_cls_token": True},
+    {"num_tokens": 4096, "max_tokens": "2048", "n_tokens": "1e6"},
+    {"token_dim": 64, "tokenizer": "bert-base-uncased-whole-word-masking-2019"},
+    {"pad_token": "[PAD]", "eos_token": "<|endoftext|>", "unk_token": "<unk>"},
+    {"eos_token": "<|reserved_special_token_250|>", "mask_token": "[MASK_1234567]"},
+    {"author": "Ada-Lovelace-1815-London", "authors": ["A1b2C3d4E5f6G7h8"]},
+    {"token": "cls", "tokens": ["a", "b", "the1", "quick2"]},
+    {"token": "mean_pooling_over_tokens"},
+    {"auth": "none", "auth_mode": "oauth2-client-credentials"},
+    {"secret": False, "password": None, "api_key": 7, "token": 0.5},
+    {"password": "", "passwd": "none", "pwd": "${DB_PASSWORD}"},
+    {"api_key": "OPENAI_API_KEY", "token": "$HF_TOKEN", "secret": "<from vault>"},
+    {"api_key": "***", "token": "xxxxxxxxxxxxxxxxxxxx"},
+    {"sort_key": "x8Kq2mN7pL4vB9zR", "public_key": "x8Kq2mN7pL4vB9zR"},
+    {"code_commit": HEX40, "digest": HEX64, "md5": HEX40[:32], "run_id": "3k2jh4kj"},
+    {"authority": "x8Kq2mN7pL4vB9zR", "secretary": "x8Kq2mN7pL4vB9zR"},
+    {"dataset_path": "data/train.csv", "out_dir": "results/", "api_path": "/v1/users"},
+    {"profile": "fast", "root": "x", "home": "away"},
+]
+
+
+@pytest.mark.parametrize("name", sorted(TOKENS))
+def test_known_token_shapes_are_redacted_wherever_they_stand(name: str) -> None:
+    """LED-02, trap 17: alone, in a sentence, as a list item, as a key, inside a URL query."""
+    token = TOKENS[name]
+    for value in (token, f"failed with {token} today", [token], {"note": {"x": token}}):
+        clean, redacted = sanitize(value)
+        assert token not in json.dumps(clean)
+        assert REDACTED_SECRET in json.dumps(clean)
+        assert len(redacted) == 1
+        assert [item.kind for item in find_secrets(value)] == ["secret"]
+    clean, redacted = sanitize({token: 1})
+    assert clean == {REDACTED_SECRET: 1}
+    assert redacted == [f"/{REDACTED_SECRET}"]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless_text_is_left_alone(text: str) -> None:
+    """LED-02: no false alarm; the value, as a value, in a list and as a key, stays as it is."""
+    for value in (text, [text], {"model": text}, {text: 1}):
+        assert sanitize(value, roots=(REPO, DATA)) == (value, [])
+        assert find_secrets(value) == []
+        assert find_absolute_paths(value) == []
+
+
+@pytest.mark.parametrize("value", HARMLESS_UNDER_KEYS, ids=lambda v: ",".join(v))
+def test_secret_like_keys_with_ordinary_values_are_left_alone(value: dict[str, Any]) -> None:
+    """LED-02: no false alarm on names like use_cls_token."""
+    assert sanitize(value) == (value, [])
+    assert find_secrets(value) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("password", "hunter2!"),
+        ("DB_PASSWORD", "correct horse battery 9"),
+        ("passwd", "Tr0ub4dor"),
+        ("secret", "q8Zr1LmX0pTy"),
+        ("client_secret", "q8Zr1LmX0pTyW"),
+        ("token", "q8Zr1LmX0pTyW2vB"),
+        ("api_key", "q8Zr1LmX0pTyW2vB"),
+        ("apiKey", "q8Zr1LmX0pTyW2vB"),
+        ("OPENAI_API_KEY", "q8Zr1LmX0pTyW2vB"),
+        ("wandb_api_key", HEX40),
+        ("WANDB_API_KEY", HEX40),
+        ("wandb.key", HEX40),
+        ("aws_secret_access_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("access_key", "AbCdEfGh12345678"),
+        ("private_key", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"),
+        ("credential", "123e4567-e89b-12d3-a456-426614174000"),
+        ("auth", "dXNlcjpwYXNzd29yZDEyMzQ="),
+        ("auth_token", "q8Zr1LmX0pTyW2vB"),
+        ("access_tokens", ["q8Zr1LmX0pTyW2vB"]),
+        ("credentials", {"value": "q8Zr1LmX0pTyW2vB"}),
+        ("cookie", "session9f8e7d6c5b4a3210"),
+    ],
+)
+def test_secret_values_under_secret_like_keys_are_redacted(key: str, value: Any) -> None:
+    """LED-02: high-entropy values under secret-like keys, however the key is written."""
+    clean, redacted = sanitize({key: value, "lr": 0.1})
+    plain = value if isinstance(value, str) else next(iter(_strings(value)))
+    assert plain not in json.dumps(clean)
+    assert clean["lr"] == 0.1
+    assert len(redacted) == 1
+    assert redacted[0].startswith(f"/{key}")
+    assert find_secrets({key: value}) == [Finding(redacted[0], "secret")]
+
+
+def _strings(value: Any) -> list[str]:
+    return list(value.values() if isinstance(value, dict) else value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("train --api-key=q8Zr1LmX0pTyW2vB --lr 1", f"train --api-key={REDACTED_SECRET} --lr 1"),
+        ("train --token q8Zr1LmX0pTyW2vB", f"train --token {REDACTED_SECRET}"),
+        ("WANDB_API_KEY=" + HEX40 + " python x.py", f"WANDB_API_KEY={REDACTED_SECRET} python x.py"),
+        ('{"password": "Tr0ub4dor&3"}', '{"password": "' + REDACTED_SECRET + '&3"}'),
+        ("Authorization: Bearer q8Zr1LmX0pTyW2vB", f"Authorization: Bearer {REDACTED_SECRET}"),
+        (
+            "https://x.org/f?a=1&sig=q8Zr1LmX0pTyW2vB%3D",
+            f"https://x.org/f?a=1&sig={REDACTED_SECRET}",
+        ),
+    ],
+)
+def test_assignments_inside_longer_text(before: str, after: str) -> None:
+    """LED-02: a command line or message that carries a credential loses only the credential."""
+    assert sanitize(before) == (after, [""])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("https://ada:pw1@example.org/x?y=1", "https://example.org/x?y=1"),
+        ("https://q8Zr1LmX0p@github.com/o/r.git", "https://github.com/o/r.git"),
+        ("git clone https://a:b@h.org/r and go", "git clone https://h.org/r and go"),
+        ("postgresql+psycopg://u:p@db:5432/runs", "postgresql+psycopg://db:5432/runs"),
+        ("ssh://git:pw@host/r", "ssh://host/r"),
+        ("https://u:p@ss@h.org/", "https://h.org/"),
+        ("http://u:@h.org", "http://h.org"),
+    ],
+)
+def test_credentials_leave_urls_and_the_url_stays(before: str, after: str) -> None:
+    """LED-02, trap 17: userinfo is dropped, the rest of the URL kept."""
+    assert sanitize({"url": before}) == ({"url": after}, ["/url"])
+    assert find_secrets({"url": before}) == [Finding("/url", "credential-url")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/home/ada/repo", "."),
+        ("/home/ada/repo/", "."),
+        ("/home/ada/repo/src/x.py", "src/x.py"),
+        ("/home/ada/repo//x", "x"),
+        ("/home/ada/repo/my file (1).txt", "my file (1).txt"),
+        ("--data=/home/ada/repo/x", "--data=x"),
+        ("--out /home/ada/repo", "--out ."),
+        ("-I/home/ada/repo/include", "-Iinclude"),
+        ("file:///home/ada/repo/x", "x"),
+        ("file://localhost/home/ada/repo/x", "x"),
+        ("/home/ada/repo:/home/ada/repo/src", ".:src"),
+        ("PYTHONPATH=/home/ada/repo/a:/home/ada/repo/b", "PYTHONPATH=a:b"),
+        ('open("/home/ada/repo/x")', 'open("x")'),
+        ("in (/home/ada/repo/)", "in (.)"),
+        ("sqlite:////home/ada/repo/x.db", "sqlite:///x.db"),
+        ("/mnt/big/data sets/a b/c", "${DATA}/a b/c"),
+        ("/mnt/big/data sets", "${DATA}"),
+        ("file:///mnt/big/data%20sets/a", "${DATA}/a"),
+        ("/home/ada/repo/data/x", "${NEAR}/x"),
+        ("/home/ada/repo/database", "database"),
+    ],
+)
+def test_paths_below_a_root_become_portable(before: str, after: str) -> None:
+    """model.md 8: longest root first, inside longer text too; rewriting is no redaction."""
+    roots = (REPO, DATA, NESTED)
+    assert sanitize(before, roots=roots) == (after, [])
+    assert sanitize({before: before}, roots=roots) == ({after: after}, [])
+    assert find_absolute_paths(before, roots=roots) == []
+
+
+def test_a_windows_root_becomes_portable() -> None:
+    """model.md 8: either slash, any case; the rest is written with forward slashes."""
+    assert sanitize("C:\\Users\\ada\\repo\\src\\x.py", roots=[WINDOWS]) == ("src/x.py", [])
+    assert sanitize("c:/users/Ada/repo", roots=[WINDOWS]) == (".", [])
+    assert sanitize("--x=C:/Users/ada/repo/y", roots=[WINDOWS]) == ("--x=y", [])
+    assert sanitize("C:\\Users\\ada\\repo2", roots=[WINDOWS]) == (REDACTED_PATH, [""])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/home/ada/other/x.csv",
+        "/home/ada/repo2/x",
+        "/home/ada/repository",
+        "/home/ada",
+        "/home/ada/My Files/x",
+        "/Users/ada/x",
+        "/root/.ssh/id_rsa",
+        "/tmp/x",
+        "/tmp",
+        "/data",
+        "/scratch/ada/run-1",
+        "/leonardo_work/ab12/x",
+        "/netscratch/x",
+        "/gpfs01/u/ada",
+        "/data2/x",
+        "/mnt/c/Users/ada",
+        "/unheard/of/place/x",
+        "/unheard/model.pt",
+        "/private/var/folders/x/y/T",
+        "file:///etc/hosts",
+        "C:\\Users\\ada\\x.csv",
+        "D:/data/x",
+        "c:\\temp\\x",
+        "C:\\Program Files\\x\\y.exe",
+        "\\\\server\\share\\x",
+        "\\\\nas01\\home$",
+        "//nas/share/x",
+    ],
+)
+def test_other_absolute_paths_are_redacted(path: str) -> None:
+    """LED-02, trap 17: Linux, macOS, Windows drive and UNC paths leave no trace."""
+    clean, redacted = sanitize({"x": path}, roots=[REPO])
+    assert clean["x"].removeprefix("file://") == REDACTED_PATH
+    assert redacted == ["/x"]
+    assert find_absolute_paths({"x": path}) == ["/x"]
+    assert find_secrets({"x": path}) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "[Errno 2] No such file or directory: '/home/eve/My Data/x.csv'",
+            f"[Errno 2] No such file or directory: '{REDACTED_PATH}'",
+        ),
+        ("a=/tmp/x b=/var/y", f"a={REDACTED_PATH} b={REDACTED_PATH}"),
+        ("/tmp/a:/tmp/b", f"{REDACTED_PATH}:{REDACTED_PATH}"),
+        ("cp C:\\a b", f"cp {REDACTED_PATH} b"),
+        ("http://h:6006/?dir=/home/eve/runs", f"http://h:6006/?dir={REDACTED_PATH}"),
+        ("host:/scratch/eve/x", f"host:{REDACTED_PATH}"),
+        ("see /home/eve/x, /home/eve/y.", f"see {REDACTED_PATH}, {REDACTED_PATH}"),
+        ("sqlite:////home/eve/x.db", f"sqlite:///{REDACTED_PATH}"),
+    ],
+)
+def test_paths_inside_longer_text(before: str, after: str) -> None:
+    """LED-02: the text around a path stays readable."""
+    assert sanitize(before) == (after, [""])
+
+
+def test_a_key_that_names_a_place_condemns_shallow_paths_too() -> None:
+    """LED-02: '/scans' is a word in a sentence and a path under data_dir."""
+    value = {"data_dir": "/scans", "checkpointPath": "/m/x", "note": "/scans"}
+    clean, redacted = sanitize(value)
+    assert clean == {"data_dir": REDACTED_PATH, "checkpointPath": REDACTED_PATH, "note": "/scans"}
+    assert redacted == ["/data_dir", "/checkpointPath"]
+
+
+def test_pointers_are_rfc_6901_and_start_where_the_caller_says() -> None:
+    """LED-02: `redacted` lists pointers into the entry."""
+    value = {"a/b": {"c~d": ["ok", "/tmp/x"]}, "token": "q8Zr1LmX0pTyW2vB"}
+    clean, redacted = sanitize(value, pointer="/statepoint")
+    assert redacted == ["/statepoint/a~1b/c~0d/1", "/statepoint/token"]
+    assert clean["a/b"]["c~d"] == ["ok", REDACTED_PATH]
+
+
+def test_unsafe_keys_are_renamed_without_losing_an_item() -> None:
+    """LED-02: two keys with one redacted form both stay, in an order that the data decides."""
+    value = {"/tmp/b": 2, "/tmp/a": 1, "x": 0, "/home/ada/repo/x": 3}
+    clean, redacted = sanitize(value, roots=[REPO])
+    assert clean == {"x": 0, REDACTED_PATH: 1, f"{REDACTED_PATH}#2": 2, "x#2": 3}
+    assert redacted == [f"/{REDACTED_PATH}", f"/{REDACTED_PATH}#2"]
+    assert sanitize(clean, roots=[REPO]) == (clean, [])
+
+
+def test_the_argument_is_left_alone_and_nothing_is_shared() -> None:
+    """The function is pure: the caller's data is not changed, and the result is its own."""
+    value = {"a": {"b": ["/tmp/x", 1, None, True]}, "c": (1, 2)}
+    before = copy.deepcopy(value)
+    clean, _ = sanitize(value)
+    clean["a"]["b"].append("new")
+    assert value == before
+
+
+def test_numbers_none_and_booleans_are_never_touched() -> None:
+    """LED-02: only text can hold a secret or a path."""
+    value = {"password": 123456, "token": None, "secret": True, "path": 1.5, "l": [1, 2.5, None]}
+    assert sanitize(value) == (value, [])
+
+
+def test_data_nested_too_deeply_is_refused() -> None:
+    """Trap 3: hostile data is a named error, not a crash."""
+    value: Any = "x"
+    for _ in range(100_000):
+        value = [value]
+    try:
+        with pytest.raises(UnsafeValueError):
+            sanitize(value)
+    finally:
+        while isinstance(value, list):  # taking it apart spares the interpreter the recursion
+            value = value.pop()
+
+
+_fragments = st.sampled_from(
+    [
+        *TOKENS.values(),
+        *HARMLESS,
+        "/home/ada/repo", "/home/ada/repo/x", "/mnt/big/data sets", "/tmp/x", "C:\\a\\b",
+        "\\\\s\\t",
+        "/", ":", "=", " ", "//", "://", "@", "file://", "https://u:p@", "token=", "--password ",
+        "<", ">", "#", "..", "-I", "~", "%2Fhome%2Fx", "\\n", "\n", '"', "'",
+        REDACTED_PATH, REDACTED_SECRET, "q8Zr1LmX0pTyW2vB",
+    ]
+)  # fmt: skip
+_texts = st.one_of(
+    st.text(max_size=30),
+    st.lists(_fragments, max_size=5).map("".join),
+    st.text(alphabet="/\\:=.-~ @a1Z<>", max_size=25),
+)
+_keys = st.one_of(
+    _texts, st.sampled_from(["password", "api_key", "token", "data_dir", "x", "auth"])
+)
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), _texts),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_keys, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(_json, st.sampled_from([(), (REPO,), (REPO, DATA, NESTED), (WINDOWS, REPO)]))
+@example({"/home/u/password": "q8Zr1LmX0pTy"}, ())
+@example("/home/ada/repo//home/ada/repo/x", (REPO,))
+@example("file://file:///tmp/x", ())
+def test_sanitizing_twice_changes_nothing(value: Any, roots: tuple[Root, ...]) -> None:
+    """LED-06, LED-02: sanitize(sanitize(x)) == sanitize(x), with nothing more to report."""
+    clean, _ = sanitize(value, roots=roots)
+    assert sanitize(clean, roots=roots) == (clean, [])
+    assert find_secrets(clean) == []
+    assert find_absolute_paths(clean, roots=roots) == []
+
+
+@given(_json)
+def test_every_reported_pointer_leads_to_a_placeholder_or_a_clean_url(value: Any) -> None:
+    """LED-02: what `redacted` lists exists in the clean document."""
+    clean, redacted = sanitize(value)
+    for pointer in redacted:
+        here = clean
+        for part in pointer.split("/")[1:]:
+            part = part.replace("~1", "/").replace("~0", "~")
+            here = here[int(part)] if isinstance(here, list) else here[part]
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "a-", "a_", "/a", "a://", "/home/", "a b/", "@:", "\\", "eyJ"]
+)
+def test_long_text_takes_linear_time(unit: str) -> None:
+    """A 100 kB string is examined in well under a second: no pattern backtracks without bound."""
+    text = unit * (100_000 // len(unit))
+    start = time.perf_counter()
+    sanitize({"note": text, "token": text, "x_dir": text}, roots=[REPO])
+    assert time.perf_counter() - start < 5.0

@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
 .NOTPARALLEL:
@@ -22,7 +23,7 @@ help:
 	@echo "make clean      remove .venv and everything that was generated"
 
 demo: $(VENV)/demo.stamp
-	@$(BIN)/python examples/digits/demo.py
+	@$(BIN)/python examples/digits/demo.py $(DEMO_ARGS)
 
 # The linters come first, so that pytest's summary is the last line.
 test: lint
@@ -50,7 +51,7 @@ bench: $(VENV)/dev.stamp
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
-		.mypy_cache .pytest_cache .ruff_cache benchmarks/results.md benchmarks/results.json
+		.mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aexp needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'

@@ -1,9 +1,89 @@
-"""Commands of the validate group."""
+"""``aexp validate`` and ``aexp runs-export-index``."""
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
 import typer
+
+from aexp.cli.output import note, say, say_json
+from aexp.errors import UsageError
+
+if TYPE_CHECKING:
+    from aexp.validate import Mode
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``app``."""
+    app.command("validate")(validate)
+    app.command("runs-export-index")(runs_export_index)
+
+
+def validate(
+    kb_only: Annotated[
+        bool, typer.Option("--kb-only", help="Check artifacts and the shape of citations only.")
+    ] = False,
+    runs_only: Annotated[
+        bool, typer.Option("--runs-only", help="Check runs, ledger and indexes only.")
+    ] = False,
+    strict_runs: Annotated[
+        Literal["error", "warn", "off"],
+        typer.Option("--strict-runs", help="What a citation of a run that nobody knows is."),
+    ] = "error",
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How to show the result.")
+    ] = "text",
+) -> None:
+    """Check what the findings claim against the runs that are known.
+
+    Exits 0 when there is no error (warnings are allowed), 1 when there is one, 2 on wrong usage.
+    """
+    from aexp.validate import CODES, validate_repo
+    from aexp.validate.render import as_json, as_text
+
+    if kb_only and runs_only:
+        raise UsageError(
+            "--kb-only and --runs-only exclude each other", hint="leave both out to check all"
+        )
+    mode: Mode = "kb" if kb_only else "runs" if runs_only else "full"
+    result = validate_repo(mode=mode, strict_runs=strict_runs)
+    if output == "json":
+        say_json(as_json(result))
+    else:
+        for line in as_text(result, CODES, width=_width()):
+            say(line)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+def runs_export_index(
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--as", "--machine-label", metavar="LABEL", help="Use this label, not the machine's."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="The file to write, inside the repository."),
+    ] = None,
+) -> None:
+    """Write which terminal runs this machine has (`aexp ledger backfill` replaces this)."""
+    from aexp.repo import open_layout
+    from aexp.runs_index import write_index
+
+    layout = open_layout()
+    export = write_index(layout.root, out=out, machine_label=label)
+    entries = len(export.index["entries"])
+    say(f"wrote {layout.relative(export.path)}: {entries} {'run' if entries == 1 else 'runs'}")
+    if export.kept:
+        note(f"kept {export.kept} of them, which this machine's run store does not have")
+    note("note: indexes are deprecated; `aexp ledger backfill` shares whole runs instead")
+
+
+def _width() -> int | None:
+    """Return the terminal's width; None when the output goes elsewhere, one line per issue."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

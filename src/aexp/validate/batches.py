@@ -1,0 +1,70 @@
+"""Which runs a batch citation means, found without walking all runs for each one (trap 33)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import NamedTuple
+
+from aexp.model.citation import value_key, value_matches, value_of
+
+
+class Candidate(NamedTuple):
+    """A run that a batch may mean."""
+
+    job_id: str
+    statepoint: Mapping[str, object]
+    link: Mapping[str, object]
+
+
+class Batches:
+    """Runs by experiment, and within it by the value of each key that was ever asked for.
+
+    A key is looked up in every run of an experiment once; each citation then costs as much as the
+    runs it matches. The answers are those of :func:`aexp.model.citation.selector_matches`.
+
+    Args:
+        candidates: the runs; one whose link names no experiment is in no batch.
+    """
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self._by_experiment: dict[str, list[Candidate]] = {}
+        self._by_value: dict[tuple[str, str], dict[Hashable, set[str]]] = {}
+        for candidate in candidates:
+            experiment = candidate.link.get("experiment_id")
+            if isinstance(experiment, str) and experiment:
+                self._by_experiment.setdefault(experiment, []).append(candidate)
+
+    def matching(self, experiment_id: str, selector: Mapping[str, object]) -> frozenset[str]:
+        """Return the ids of the runs that a batch citation means (VAL-04)."""
+        found: set[str] | None = None
+        for key, wanted in selector.items():
+            matched = self._matching_key(experiment_id, key, wanted)
+            found = matched if found is None else found & matched
+            if not found:
+                return frozenset()
+        if found is None:
+            return frozenset(c.job_id for c in self._by_experiment.get(experiment_id, ()))
+        return frozenset(found)
+
+    def _matching_key(self, experiment_id: str, key: str, wanted: object) -> set[str]:
+        if isinstance(wanted, Mapping) and wanted:
+            return {
+                c.job_id
+                for c in self._by_experiment.get(experiment_id, ())
+                if value_matches(wanted, value_of(key, c.statepoint, c.link))
+            }
+        by_value = self._values(experiment_id, key)
+        if isinstance(wanted, list | tuple):
+            keys = {value_key(wanted), *map(value_key, wanted)}
+            return set().union(*(by_value.get(k, ()) for k in keys))
+        return by_value.get(value_key(wanted), set())
+
+    def _values(self, experiment_id: str, key: str) -> dict[Hashable, set[str]]:
+        """Return the runs of an experiment by what they have under ``key``."""
+        known = self._by_value.get((experiment_id, key))
+        if known is None:
+            known = self._by_value[experiment_id, key] = {}
+            for c in self._by_experiment.get(experiment_id, ()):
+                value = value_key(value_of(key, c.statepoint, c.link))
+                known.setdefault(value, set()).add(c.job_id)
+        return known

@@ -1,0 +1,180 @@
+"""Every code that ``validate`` can report, what it means and how to mend it.
+
+Codes are public: scripts match on them, and ``aexp-validate`` explains them. An issue is made by
+:func:`issue`, which refuses a code that is not in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aexp.model.issue import Issue, Severity
+from aexp.validate.kb import KB_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """What a code stands for.
+
+    Attributes:
+        severity: the usual severity; ``--strict-runs`` changes that of some ``finding`` codes.
+        meaning: one sentence.
+        mend: what to do about it, as one clause.
+    """
+
+    severity: Severity
+    meaning: str
+    mend: str
+
+
+def _error(meaning: str, mend: str) -> CodeInfo:
+    return CodeInfo("error", meaning, mend)
+
+
+def _warning(meaning: str, mend: str) -> CodeInfo:
+    return CodeInfo("warning", meaning, mend)
+
+
+_BACKFILL = "`aexp ledger backfill && git push` on the machine that has the run"
+
+_OWN: Final[Mapping[str, CodeInfo]] = {
+    # Citations (VAL-02 to VAL-05)
+    "finding.broken_run_citation": _error(
+        "A citation is malformed, or cites a run that nobody knows.",
+        f"correct the citation; if another machine has the run: {_BACKFILL}",
+    ),
+    "finding.empty_batch": _error(
+        "A batch citation matches no ended run.",
+        f"correct the selector; if another machine has the runs: {_BACKFILL}",
+    ),
+    "finding.absent_run_citation": _warning(
+        "A cited run is known only from another machine's index.", _BACKFILL
+    ),
+    "finding.absent_batch_runs": _warning(
+        "A batch's runs are known only from another machine's index.", _BACKFILL
+    ),
+    "finding.no_run_store": _warning(
+        "Runs are cited, and there is no ledger, run store or index to look them up in.",
+        f"pull the ledger, after {_BACKFILL}",
+    ),
+    "finding.unfinished_run": _error(
+        "A cited run has not ended, so no other clone can see it.",
+        "let it end, or see `aexp recover` when its process is gone",
+    ),
+    "finding.failed_run_cited": _warning(
+        "A cited run failed or was abandoned.",
+        "cite a complete run, or put `allow_failed: true` into the citation",
+    ),
+    "finding.other_experiment": _warning(
+        "A cited run belongs to another experiment than the finding.",
+        "cite this experiment's run, or put `role: baseline` into the citation",
+    ),
+    "finding.unshared_run": _warning(
+        "A cited run has ended here and is not in the ledger.",
+        "`aexp ledger backfill && git push`",
+    ),
+    "finding.retracted_run": _error(
+        "A cited run was retracted from the ledger.", "cite another run, or withdraw the finding"
+    ),
+    # Runs (VAL-06)
+    "run.orphan": _error(
+        "A run has no `aexp` block in its document.", "`aexp link <id> --experiment E###`"
+    ),
+    "run.unlinked": _warning(
+        "A cited run belongs to no experiment.", "`aexp link <id> --experiment E###`"
+    ),
+    "run.unreadable": _error(
+        "A run's own files are damaged.",
+        "restore them from a backup, or remove the run's folder if it is not needed",
+    ),
+    "run.broken_experiment_link": _error(
+        "A run is linked to an experiment that has no file.",
+        "`aexp link <id> --experiment E###`, or restore the experiment's file",
+    ),
+    "run.hypothesis_mismatch": _error(
+        "A run's hypothesis is not its experiment's.",
+        "`aexp link <id> --experiment E###`, or correct the experiment's hypothesis",
+    ),
+    "run.sub_hypothesis_unlisted": _error(
+        "A run's sub-hypothesis is not among its experiment's `sub_hypotheses`.",
+        "add it to the experiment, or link the run again",
+    ),
+    "run.status_invalid": _error(
+        "A run's status is none that exists.", "correct the `status` in the run's document"
+    ),
+    "run.unpromoted": _warning(
+        "A run has ended and was kept from entering the ledger.", "`aexp ledger backfill`"
+    ),
+    # Ledger (VAL-08)
+    "ledger.malformed": _error(
+        "A ledger file cannot be read as an entry.",
+        "`aexp ledger backfill` on the machine that has the run, or restore it with git",
+    ),
+    "ledger.id_mismatch": _error(
+        "An entry's id, its file name and its state point do not agree.",
+        "restore it with git, or `aexp ledger backfill` on the machine that has the run",
+    ),
+    "ledger.digest_mismatch": _error(
+        "An entry is not what was written: edited by hand, or a mixture of two versions.",
+        "restore it with git, or `aexp ledger backfill` on the machine that has the run",
+    ),
+    "ledger.conflict": _error(
+        "An entry is in an unfinished merge.", "`aexp ledger resolve`, or resolve it with git"
+    ),
+    "ledger.duplicate": _warning(
+        "A run has more than one entry file; they are read as one.", "remove all but one of them"
+    ),
+    "ledger.stray": _warning(
+        "A file stands among the entries and is none.", "move it out of the ledger"
+    ),
+    "ledger.unsanitized": _error(
+        "An entry holds a secret or a path of one machine.",
+        "`aexp ledger backfill` on the machine that has the run; a pushed secret must be revoked",
+    ),
+    "ledger.newer_schema": _error("An entry was written by a newer aexp.", "upgrade aexp here"),
+    "ledger.unprovable": _warning(
+        "An entry's state point is redacted, so its id cannot be proven.",
+        "nothing, or record the run again without the redacted value",
+    ),
+    "ledger.uncommitted": _warning(
+        "A cited entry is not committed, so no other clone has it.",
+        "`aexp ledger backfill && git push`",
+    ),
+    # Indexes (IDX-02)
+    "index.malformed": _warning(
+        "A runs index, or part of it, cannot be used.",
+        "`aexp ledger backfill` replaces it; or `aexp runs-export-index` on its machine",
+    ),
+}
+
+
+def _of_kb(text: str) -> CodeInfo:
+    """Return what the kb family's table says, whose sentences end in how to mend the problem."""
+    meaning, semicolon, mend = text.rstrip(".").partition("; ")
+    return _error(meaning + ".", mend if semicolon else meaning)
+
+
+CODES: Final[Mapping[str, CodeInfo]] = {
+    **{code: _of_kb(text) for code, text in KB_CODES.items()},
+    **_OWN,
+}
+"""Every code there is, by family."""
+
+
+def issue(
+    code: str,
+    message: str,
+    *,
+    path: str = "",
+    severity: Severity | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> Issue:
+    """Return an issue with the table's severity, or with ``severity`` when given.
+
+    Raises:
+        KeyError: ``code`` is not in the table.
+    """
+    usual = CODES[code].severity
+    return Issue(code, severity or usual, message, path, dict(detail or {}))

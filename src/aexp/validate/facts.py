@@ -1,0 +1,363 @@
+"""Everything the rules judge, gathered once (architecture: a rule is a function of facts).
+
+Gathering reads and writes nothing (model.md, decision 13). It starts git at most twice: to see
+what is unmerged, and, when a finding cites something in the ledger, what is not committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aexp.git import Git
+from aexp.kb import Artifact, read_artifacts
+from aexp.ledger.promote import pending
+from aexp.ledger.store import Ledger, LedgerProblem, read_ledger
+from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
+from aexp.model.status import RETRACTED, TERMINAL_STATUSES
+from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.runs_index import Indexes, KnownRun, read_indexes
+from aexp.tree import Tree, WorkTree
+from aexp.validate.batches import Batches, Candidate
+from aexp.workspace.store import RunRecord, RunStore
+
+Mode = Literal["full", "kb", "runs"]
+StrictRuns = Literal["error", "warn", "off"]
+
+_EXPERIMENT = re.compile(r"E\d{3,}")
+_HYPOTHESIS = re.compile(r"H\d{3,}[A-Za-z0-9.-]*")
+_NO_LEDGER = Ledger({}, {}, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding and what it cites.
+
+    Attributes:
+        name: its id, or its file's name when that holds none.
+        path: its file.
+        experiments: the experiments it is about.
+        citations: its ``supporting_runs``.
+    """
+
+    name: str
+    path: str
+    experiments: frozenset[str]
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFacts:
+    """What a run link is checked against.
+
+    Attributes:
+        hypotheses: the experiment's hypothesis, empty when it names none.
+        sub_hypotheses: those it lists.
+        readable: False when its frontmatter could not be read, so that nothing is concluded.
+    """
+
+    hypotheses: frozenset[str]
+    sub_hypotheses: frozenset[str]
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, from the ledger, the local store or both.
+
+    Attributes:
+        job_id: its id.
+        statepoint: its state point.
+        link: its current link: the local one on the machine that has the run, else the entry's.
+        local_status: its status in the local store, None when it is not there.
+        entry_status: its status in the ledger, None when it has no usable entry.
+        entry_path: its entry's file, empty when there is none.
+        place: its folder or file, for messages.
+    """
+
+    job_id: str
+    statepoint: Mapping[str, Any]
+    link: Mapping[str, Any]
+    local_status: str | None
+    entry_status: str | None
+    entry_path: str
+    place: str
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether a tombstone stands in the ledger; then nothing makes it evidence (LED-12)."""
+        return self.entry_status == RETRACTED
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the ledger has its outcome."""
+        return self.entry_status in TERMINAL_STATUSES
+
+    @property
+    def status(self) -> str:
+        """What it counts as: the ledger's word, which every clone has, before the local one."""
+        if self.is_shared or self.local_status is None:
+            return str(self.entry_status)
+        return self.local_status
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it satisfies a citation: terminal, in the ledger or here, and not retracted."""
+        return not self.is_retracted and self.status in TERMINAL_STATUSES
+
+    @property
+    def experiment_id(self) -> str:
+        """The experiment it belongs to now; empty for an unlinked run."""
+        value = self.link.get("experiment_id")
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the rules may look at.
+
+    Attributes:
+        mode: which families are asked for.
+        strict_runs: how grave a citation of an unknown run is (VAL-03).
+        artifacts: everything below ``kb/research``.
+        findings: the findings, with their citations parsed.
+        experiments: the experiments by id.
+        ledger: the ledger of the tree.
+        records: the local runs as their folders have them.
+        record_paths: where each of them is, for messages.
+        runs: ledger and local store as one, by id.
+        indexes: the per-machine indexes.
+        elsewhere: indexed runs that are no evidence here, by id.
+        has_source: whether there is any store, entry or index to look a run up in.
+        uncommitted: files of the ledger that differ from HEAD, or that HEAD has not.
+        batches: the runs that are evidence, by experiment.
+        failed: the ids of those that failed or were abandoned.
+        shared: the ids of those that the ledger has.
+        batches_elsewhere: the indexed ones, which are known by experiment and condition only.
+        unusable: a problem of each run whose only entries in the ledger cannot be used.
+        unpromoted: ended local runs whose promotion was begun and not finished (RUN-04).
+    """
+
+    mode: Mode
+    strict_runs: StrictRuns
+    artifacts: Sequence[Artifact] = ()
+    findings: tuple[Finding, ...] = ()
+    experiments: Mapping[str, ExperimentFacts] = field(default_factory=dict)
+    ledger: Ledger = _NO_LEDGER
+    records: tuple[RunRecord, ...] = ()
+    record_paths: Mapping[str, str] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    indexes: Indexes = field(default_factory=Indexes)
+    elsewhere: Mapping[str, KnownRun] = field(default_factory=dict)
+    has_source: bool = False
+    uncommitted: frozenset[str] = frozenset()
+    batches: Batches = field(default_factory=lambda: Batches(()))
+    failed: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+    batches_elsewhere: Batches = field(default_factory=lambda: Batches(()))
+    unusable: Mapping[str, LedgerProblem] = field(default_factory=dict)
+    unpromoted: tuple[str, ...] = ()
+
+    def cited_jobs(self) -> frozenset[str]:
+        """Return the ids of all runs that a finding cites one by one."""
+        return frozenset(
+            c.id
+            for finding in self.findings
+            for c in finding.citations
+            if isinstance(c, JobCitation)
+        )
+
+
+def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRuns) -> Facts:
+    """Read what the rules of ``mode`` need, once.
+
+    Args:
+        layout: the repository.
+        tree: where ledger, indexes and ``kb/`` are read from; the work tree when None. Local runs
+            are always those of this machine.
+        mode: ``kb`` reads no run.
+        strict_runs: kept for the rules.
+    """
+    on_disk = tree is None or isinstance(tree, WorkTree)
+    seen = _OneLook(tree or WorkTree(layout.root, has_git=layout.git_dir is not None))
+    artifacts = read_artifacts(seen)
+    findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
+    experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
+    if mode == "kb":
+        return Facts(mode, strict_runs, artifacts, findings, experiments)
+
+    ledger = read_ledger(seen)
+    store = RunStore(layout)
+    records = tuple(store.records()) if store.exists() else ()
+    record_paths = {r.job_id: layout.relative(r.folder) for r in records}
+    runs = _unite(ledger, records, record_paths)
+    indexes = read_indexes(seen)
+    unusable = {p.job_id: p for p in ledger.problems if p.job_id and p.job_id not in ledger.entries}
+    elsewhere = {
+        job_id: known
+        for job_id, known in indexes.known_runs().items()
+        if job_id not in unusable and not _is_settled(runs.get(job_id))
+    }
+    evidence = [run for run in runs.values() if run.is_evidence]
+    look_at_git = on_disk and layout.git_dir is not None and mode == "full"
+    return Facts(
+        mode,
+        strict_runs,
+        artifacts,
+        findings,
+        experiments,
+        ledger=ledger,
+        records=records,
+        record_paths=record_paths,
+        runs=runs,
+        indexes=indexes,
+        elsewhere=elsewhere,
+        has_source=bool(store.exists() or ledger.entries or unusable or elsewhere),
+        uncommitted=(
+            _uncommitted(layout)
+            if look_at_git and ledger.entries and _cites_anything(findings)
+            else frozenset()
+        ),
+        batches=Batches(Candidate(r.job_id, r.statepoint, r.link) for r in evidence),
+        failed=frozenset(r.job_id for r in evidence if r.status in ("failed", "abandoned")),
+        shared=frozenset(r.job_id for r in evidence if r.is_shared),
+        batches_elsewhere=Batches(_indexed(elsewhere)),
+        unusable=unusable,
+        unpromoted=tuple(
+            job_id
+            for job_id in pending(layout)
+            if job_id in runs and runs[job_id].local_status in TERMINAL_STATUSES
+        ),
+    )
+
+
+def _cites_anything(findings: Iterable[Finding]) -> bool:
+    return any(not isinstance(c, BadCitation) for finding in findings for c in finding.citations)
+
+
+def _is_settled(run: Run | None) -> bool:
+    """Return whether ledger or local store has the last word on a run, so that no index counts."""
+    return run is not None and (run.is_evidence or run.is_retracted)
+
+
+def _indexed(elsewhere: Mapping[str, KnownRun]) -> Iterator[Candidate]:
+    for job_id, known in elsewhere.items():
+        entry = known.entry
+        condition = {"condition": entry["condition"]} if "condition" in entry else {}
+        yield Candidate(job_id, condition, {"experiment_id": entry.get("experiment_id")})
+
+
+# --- findings and experiments ----------------------------------------------------------------
+
+
+def _finding(artifact: Artifact) -> Finding:
+    return Finding(
+        artifact.id or artifact.path.rpartition("/")[2],
+        artifact.path,
+        _ids(_EXPERIMENT, artifact.frontmatter.get("experiment")),
+        tuple(parse_citations(artifact.frontmatter.get("supporting_runs"))),
+    )
+
+
+def _experiment(artifact: Artifact) -> ExperimentFacts:
+    front = artifact.frontmatter
+    return ExperimentFacts(
+        hypotheses=_ids(_HYPOTHESIS, front.get("hypothesis")),
+        sub_hypotheses=_texts(front.get("sub_hypotheses")),
+        readable=artifact.is_readable,
+    )
+
+
+def _ids(pattern: re.Pattern[str], value: object) -> frozenset[str]:
+    """Return the ids in a text or a list of texts, wikilinks (``[[E001]]``) included."""
+    return frozenset(found for text in _texts(value) for found in pattern.findall(text))
+
+
+def _texts(value: object) -> frozenset[str]:
+    items = value if isinstance(value, list) else [value]
+    return frozenset(item.strip("[] ") for item in items if isinstance(item, str))
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+def _unite(
+    ledger: Ledger, records: Iterable[RunRecord], places: Mapping[str, str]
+) -> dict[str, Run]:
+    """Return every run of ledger and local store once."""
+    runs = {
+        job_id: Run(
+            job_id,
+            entry["statepoint"],
+            entry.get("run_link") or {},
+            None,
+            entry["status"],
+            ledger.paths[job_id],
+            ledger.paths[job_id],
+        )
+        for job_id, entry in ledger.entries.items()
+    }
+    for record in records:
+        if record.problem is None or record.job_id not in runs:
+            runs[record.job_id] = _local(record, runs.get(record.job_id), places[record.job_id])
+    return runs
+
+
+def _local(record: RunRecord, shared: Run | None, place: str) -> Run:
+    link = record.document.get("aexp")
+    fallback: Mapping[str, Any] = shared.link if shared else {}
+    return Run(
+        record.job_id,
+        record.statepoint,
+        link if isinstance(link, Mapping) else fallback,
+        record.status if record.problem is None else "unreadable",
+        shared.entry_status if shared else None,
+        shared.entry_path if shared else "",
+        place,
+    )
+
+
+# --- git -------------------------------------------------------------------------------------
+
+
+def _uncommitted(layout: Layout) -> frozenset[str]:
+    """Return the ledger files that HEAD lacks or has otherwise, ignored ones included.
+
+    An ignore rule that hides the ledger (INS-04) keeps an entry from being committed as surely as
+    forgetting to; before the first commit everything is uncommitted.
+    """
+    result = Git(layout.root).run(
+        "status", "--porcelain", "-z", "-uall", "--ignored=traditional", "--no-renames",
+        "--", LEDGER_DIR_REL,
+    )  # fmt: skip
+    return frozenset(os.fsdecode(field[3:]) for field in result.stdout.split(b"\0") if field[3:])
+
+
+class _OneLook:
+    """A tree that asks git once for everything that is unmerged, however many folders ask."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._conflicted: list[str] | None = None
+
+    @property
+    def label(self) -> str:
+        return self._tree.label
+
+    def files(self, folder: str) -> list[str]:
+        return self._tree.files(folder)
+
+    def read(self, path: str) -> bytes:
+        return self._tree.read(path)
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
+        return self._tree.read_many(paths)
+
+    def conflicted(self, folder: str) -> list[str]:
+        if self._conflicted is None:
+            self._conflicted = self._tree.conflicted(".")
+        prefix = folder.rstrip("/") + "/"
+        return [path for path in self._conflicted if path.startswith(prefix)]

@@ -1,0 +1,44 @@
+"""The ledger's own files (VAL-08), and cited entries that are not committed (VAL-05)."""
+
+from __future__ import annotations
+
+from aexp.model.citation import BatchCitation
+from aexp.model.issue import Issue
+from aexp.validate.codes import issue
+from aexp.validate.facts import Facts
+
+
+def check_ledger(facts: Facts) -> list[Issue]:
+    """Report every file of the ledger that is not what an entry must be (trap 3)."""
+    return [
+        issue(
+            problem.code,
+            problem.message,
+            path=problem.path,
+            severity=problem.severity,
+            detail={"job_id": problem.job_id} if problem.job_id else None,
+        )
+        for problem in facts.ledger.problems
+    ]
+
+
+def check_committed(facts: Facts) -> list[Issue]:
+    """Report entries that a finding rests on and that no commit holds."""
+    if not facts.uncommitted:
+        return []
+    cited = set(facts.cited_jobs())
+    for finding in facts.findings:
+        for citation in finding.citations:
+            if isinstance(citation, BatchCitation):
+                cited |= facts.batches.matching(citation.experiment_id, citation.selector)
+    paths = {job_id: facts.ledger.paths.get(job_id, "") for job_id in cited}
+    return [
+        issue(
+            "ledger.uncommitted",
+            f"the entry of run {job_id[:8]} is cited and not committed",
+            path=path,
+            detail={"job_id": job_id},
+        )
+        for job_id, path in paths.items()
+        if path in facts.uncommitted
+    ]

@@ -1,0 +1,96 @@
+"""Runs and what they are linked to, here and in the ledger (VAL-06)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aexp.model.issue import Issue
+from aexp.model.status import RETRACTED, STATUSES
+from aexp.validate.codes import issue
+from aexp.validate.facts import Facts
+from aexp.workspace.store import RunRecord
+
+_CHECKED = ("experiment_id", "hypothesis_id", "sub_hypothesis_id")
+
+
+def check_runs(facts: Facts) -> list[Issue]:
+    """Report local runs that are damaged, orphaned, wrongly linked or of no known status."""
+    cited = facts.cited_jobs()
+    return [found for record in facts.records for found in _check_local(facts, record, cited)]
+
+
+def check_entry_links(facts: Facts) -> list[Issue]:
+    """Report the links of ledger entries; an entry that says what the local run says is skipped."""
+    cited = facts.cited_jobs()
+    local = {r.job_id: r.link for r in facts.records if isinstance(r.document.get("aexp"), Mapping)}
+    issues: list[Issue] = []
+    for job_id, entry in facts.ledger.entries.items():
+        link: Mapping[str, Any] = entry.get("run_link") or {}
+        if entry["status"] == RETRACTED or _same(link, local.get(job_id)):
+            continue
+        issues += _check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited)
+    return issues
+
+
+def check_promotions(facts: Facts) -> list[Issue]:
+    """Report runs that ended and whose way into the ledger was cut short (RUN-04)."""
+    message = "the run has ended, and writing its ledger entry was not finished"
+    return [
+        _about("run.unpromoted", job_id, message, facts.record_paths[job_id])
+        for job_id in facts.unpromoted
+    ]
+
+
+def _check_local(facts: Facts, record: RunRecord, cited: frozenset[str]) -> Iterator[Issue]:
+    path = facts.record_paths[record.job_id]
+    if record.problem is not None:
+        message = f"the run is damaged: {' '.join(record.problem.split())}"
+        yield _about("run.unreadable", record.job_id, message, path)
+        return
+    status = record.document.get("status")
+    if status is not None and status not in STATUSES:
+        message = f"its status is {str(status)[:40]!r}, none of: {', '.join(STATUSES)}"
+        yield _about("run.status_invalid", record.job_id, message, path)
+    link = record.document.get("aexp")
+    if isinstance(link, Mapping):
+        yield from _check_link(facts, record.job_id, link, path, record.job_id in cited)
+    else:
+        message = "its document has no `aexp` block, so nothing says what it belongs to"
+        yield _about("run.orphan", record.job_id, message, path)
+
+
+def _check_link(
+    facts: Facts, job_id: str, link: Mapping[str, Any], path: str, is_cited: bool
+) -> Iterator[Issue]:
+    experiment_id = link.get("experiment_id")
+    if experiment_id is None or experiment_id == "":
+        if is_cited:
+            message = f"run {job_id[:8]} is cited and belongs to no experiment"
+            yield _about("run.unlinked", job_id, message, path)
+        return
+    experiment = facts.experiments.get(experiment_id) if isinstance(experiment_id, str) else None
+    if experiment is None:
+        message = f"run {job_id[:8]} is linked to {experiment_id}, which has no file in kb/"
+        yield _about("run.broken_experiment_link", job_id, message, path)
+        return
+    if not experiment.readable:
+        return
+    listed = experiment.hypotheses | experiment.sub_hypotheses
+    hypothesis = link.get("hypothesis_id")
+    if hypothesis and experiment.hypotheses and hypothesis not in listed:
+        own = ", ".join(sorted(experiment.hypotheses))
+        message = f"run {job_id[:8]} names {hypothesis}, its experiment {experiment_id} {own}"
+        yield _about("run.hypothesis_mismatch", job_id, message, path)
+    sub = link.get("sub_hypothesis_id")
+    if sub and sub not in experiment.sub_hypotheses:
+        message = f"run {job_id[:8]} names {sub}, which {experiment_id} does not list"
+        yield _about("run.sub_hypothesis_unlisted", job_id, message, path)
+
+
+def _same(link: Mapping[str, Any], local: Mapping[str, Any] | None) -> bool:
+    return local is not None and all(link.get(key) == local.get(key) for key in _CHECKED)
+
+
+def _about(code: str, job_id: str, message: str, path: str) -> Issue:
+    return issue(code, message, path=path, detail={"job_id": job_id})

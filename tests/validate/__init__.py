@@ -1,0 +1,1 @@
+"""Tests of the validate room and of the indexes it reads."""

@@ -1,1 +1,1 @@
-"""The recording room."""
+"""Recording from inside a run."""

@@ -1,0 +1,117 @@
+"""``aexp.current_run()``: the run this process is part of."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from aexp.errors import UsageError
+from aexp.model.stream import Metric, Parameter, check_name
+from aexp.workspace.active import ActiveAttempt, active_attempt
+
+
+class ActiveRun:
+    """The run that is going on around the caller.
+
+    What is logged goes to a stream of this process alone (``docs/format/stream.md``); the owner
+    of the run folds it into the ledger entry when the run ends. Any process of the run may log,
+    in any number of threads.
+
+    Args:
+        attempt: the attempt to record into.
+    """
+
+    def __init__(self, attempt: ActiveAttempt) -> None:
+        self._attempt = attempt
+
+    @property
+    def job_id(self) -> str:
+        """The run's id: 32 hex digits."""
+        return self._attempt.job_id
+
+    @property
+    def attempt_id(self) -> str:
+        """The id of this attempt."""
+        return self._attempt.attempt_id
+
+    @property
+    def workspace(self) -> Path:
+        """The run's folder; files put here stay on this machine."""
+        return self._attempt.folder
+
+    def log_metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Record one value of a metric.
+
+        Args:
+            name: which metric.
+            value: a number; NaN and infinities are kept. numpy scalars are accepted.
+            step: the caller's own counter, for curves.
+
+        Raises:
+            UsageError: the name, value or step is of the wrong kind.
+            StorageError: the disk refused.
+        """
+        number = _scalar(value, "metric", name)
+        if isinstance(number, bool | str):
+            raise UsageError(f"metric {name} needs a number, not {number!r}")
+        if step is not None:
+            step = _step(step, name)
+        record = Metric(check_name(name, "metric"), float(number), time.time(), step)
+        self._attempt.writer().append(record)
+
+    def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        """Record one value of each of several metrics; see :meth:`log_metric`."""
+        for name, value in values.items():
+            self.log_metric(name, value, step)
+
+    def log_parameter(self, name: str, value: bool | int | float | str) -> None:
+        """Record a parameter that was learned while running.
+
+        Args:
+            name: which parameter; logging it again replaces the value.
+            value: a scalar; numpy scalars are accepted.
+
+        Raises:
+            UsageError: the name or value is of the wrong kind.
+            StorageError: the disk refused.
+        """
+        scalar = _scalar(value, "parameter", name)
+        if isinstance(scalar, str):
+            scalar = scalar.encode("utf-8", "replace").decode("utf-8")
+        if isinstance(scalar, float) and scalar - scalar != 0:
+            scalar = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(scalar)]
+        record = Parameter(check_name(name, "parameter"), scalar, time.time())
+        self._attempt.writer().append(record)
+
+    def flush(self) -> None:
+        """Hand everything logged so far to the operating system now."""
+        self._attempt.writer().flush()
+
+
+def current_run() -> ActiveRun | None:
+    """Return the run this process is part of, or None outside a run.
+
+    Inside ``aexp run -- …`` it is the run named in the environment; inside ``run_lifecycle`` the
+    innermost one.
+    """
+    attempt = active_attempt()
+    return None if attempt is None else ActiveRun(attempt)
+
+
+def _scalar(value: object, what: str, name: str) -> bool | int | float | str:
+    item = getattr(value, "item", None)
+    if not isinstance(value, bool | int | float | str) and callable(item):
+        try:
+            value = item()
+        except (TypeError, ValueError):
+            raise UsageError(f"{what} {name} needs one value, not an array") from None
+    if isinstance(value, bool | int | float | str):
+        return value
+    raise UsageError(f"{what} {name} needs a scalar, not a {type(value).__name__}")
+
+
+def _step(step: object, name: str) -> int:
+    whole = _scalar(step, "step of", name)
+    if isinstance(whole, bool) or not isinstance(whole, int) or abs(whole) >= 2**63:
+        raise UsageError(f"the step of metric {name} must be a whole number, not {step!r}")
+    return whole

@@ -1,0 +1,152 @@
+"""Which code a run ran: the facts of model.md, decision 11."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aexp.errors import GitError
+from aexp.git import Git
+from aexp.model.canonical import Json
+from aexp.repo import MANAGED_FOLDERS, Layout
+
+SOURCE_SUFFIXES = frozenset(
+    [".py", ".pyi", ".pyx", ".pxd", ".r", ".jl", ".m", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".f", ".f90", ".f95", ".go", ".rs", ".java", ".kt", ".scala", ".js", ".ts", ".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".sql", ".smk", ".nf", ".cmake", ".wl", ".stan"]
+)
+SOURCE_NAMES = frozenset({"Makefile", "Dockerfile", "Snakefile", "CMakeLists.txt", "Justfile"})
+_EXCLUDE = tuple(f":(exclude,top){name}" for name in MANAGED_FOLDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeState:
+    """The code of a work tree.
+
+    Attributes:
+        commit: the last commit that touched anything outside aexp's own folders, or None.
+        dirty: whether tracked files are changed or there are untracked source files.
+        diff: a digest of those changes, or None when there are none.
+        tree: the id of HEAD's tree without aexp's folders, or None before the first commit.
+        shallow: whether history is cut off where ``commit`` was found, so it may be too late.
+    """
+
+    commit: str | None
+    dirty: bool
+    diff: str | None
+    tree: str | None
+    shallow: bool = False
+
+    def statepoint_keys(self) -> dict[str, Json]:
+        """Return what joins a state point."""
+        keys: dict[str, Json] = {"code_commit": self.commit, "code_dirty": self.dirty}
+        if self.diff is not None:
+            keys["code_diff"] = self.diff
+        return keys
+
+
+_commits: dict[tuple[Path, str], tuple[str | None, str | None, bool]] = {}
+
+
+def code_state(layout: Layout) -> CodeState:
+    """Return the state of the code in a work tree.
+
+    One git process when HEAD was seen before in this process and nothing is changed. A git that
+    fails raises: a failure is never recorded as "clean" (trap 15).
+
+    Raises:
+        GitError: git failed.
+    """
+    git = Git(layout.root)
+    head = ""
+    changed: list[str] = []
+    untracked: list[str] = []
+    fields = git.nul_fields(
+        "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames",
+        "--ignore-submodules=none", "--", ".", *_EXCLUDE,
+    )  # fmt: skip
+    for record in fields:
+        kind = record[:1]
+        if record.startswith("# branch.oid "):
+            head = record.removeprefix("# branch.oid ")
+        elif kind == "1":
+            changed.append(record.split(" ", 8)[8])
+        elif kind == "u":
+            changed.append(record.split(" ", 10)[10])
+        elif kind == "?" and _is_source(record[2:]):
+            untracked.append(record[2:])
+    if not head:
+        raise GitError("git status did not say what HEAD is")
+    commit, tree, shallow = (None, None, False)
+    if head != "(initial)":
+        key = (layout.root, head)
+        if key not in _commits:
+            _commits[key] = _last_commit(git, layout)
+        commit, tree, shallow = _commits[key]
+    paths = sorted({*changed, *untracked})
+    diff = _digest(git, layout.root, paths) if paths else None
+    return CodeState(commit, bool(paths), diff, tree, shallow)
+
+
+def _is_source(path: str) -> bool:
+    name = PurePosixPath(path)
+    return name.suffix.lower() in SOURCE_SUFFIXES or name.name in SOURCE_NAMES
+
+
+def _last_commit(git: Git, layout: Layout) -> tuple[str | None, str | None, bool]:
+    commit = git.run("log", "-1", "--format=%H", "HEAD", "--", ".", *_EXCLUDE).text or None
+    shallow = False
+    if commit is not None and layout.common_dir is not None:
+        boundary = layout.common_dir / "shallow"
+        shallow = boundary.is_file() and commit in boundary.read_text("utf-8")
+    return commit, _tree_without_managed(git), shallow
+
+
+def _tree_without_managed(git: Git) -> str:
+    """Return the id git would give to HEAD's tree without the managed folders."""
+    body = b""
+    width = 40
+    for field in git.run("ls-tree", "-z", "--full-tree", "HEAD").stdout.split(b"\0"):
+        if not field:
+            continue
+        meta, name = field.split(b"\t", 1)
+        mode, _, oid = meta.split(b" ")
+        width = len(oid)
+        if os.fsdecode(name) not in MANAGED_FOLDERS:
+            body += mode.lstrip(b"0") + b" " + name + b"\0" + bytes.fromhex(oid.decode())
+    data = b"tree %d\0" % len(body) + body
+    new = hashlib.sha256 if width == 64 else hashlib.sha1
+    return new(data, usedforsecurity=False).hexdigest()
+
+
+def _digest(git: Git, root: Path, paths: list[str]) -> str:
+    """Return the digest of (path, mode, blob id) of ``paths`` (hashes, not diff text: trap 77)."""
+    files = [path for path in paths if (root / path).is_file() and not (root / path).is_symlink()]
+    listed = "".join(_quoted(path) + "\n" for path in files)
+    hashed = git.run("hash-object", "--stdin-paths", stdin=os.fsencode(listed)).text.split()
+    blobs = dict(zip(files, hashed, strict=True))
+    sha = hashlib.sha256()
+    for path in paths:
+        mode, blob = _mode_and_blob(root / path, blobs.get(path))
+        sha.update(os.fsencode(path) + b"\0" + mode + b"\0" + blob.encode() + b"\n")
+    return sha.hexdigest()[:32]
+
+
+def _mode_and_blob(path: Path, blob: str | None) -> tuple[bytes, str]:
+    if blob is not None:
+        return (b"100755" if os.access(path, os.X_OK) else b"100644"), blob
+    if path.is_symlink():
+        target = os.fsencode(path.readlink())
+        return b"120000", hashlib.sha256(target).hexdigest()
+    if path.is_dir():
+        inside = Git(path).run("rev-parse", "HEAD", check=False)
+        return b"160000", inside.text if inside.returncode == 0 else ""
+    return b"000000", ""
+
+
+def _quoted(path: str) -> str:
+    """Return ``path`` as git reads it from a list of lines."""
+    if not path.startswith('"') and "\n" not in path:
+        return path
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

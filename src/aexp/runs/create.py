@@ -1,0 +1,145 @@
+"""Creating runs (RUN-01)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from aexp.clock import utc_now
+from aexp.errors import MissingExperimentWarning, NotFoundError, UsageError
+from aexp.kb import Artifact, find_experiment, resolve_conditions
+from aexp.model.canonical import Json
+from aexp.model.ids import is_experiment_id
+from aexp.model.statepoint import job_id as job_id_of
+from aexp.model.statepoint import prepare_statepoint, undeclared_paths
+from aexp.model.times import format_time
+from aexp.repo import KB_DIR_REL, Layout
+from aexp.runs.code_state import code_state
+from aexp.runs.heal import heal_pending
+from aexp.tree import WorkTree
+from aexp.workspace.store import RunStore
+
+
+@dataclass(frozen=True)
+class Created:
+    """The result of creating a run.
+
+    Attributes:
+        job_id: the run.
+        created: False when it existed already.
+        undeclared: dotted keys whose values hold paths of this machine.
+    """
+
+    job_id: str
+    created: bool
+    undeclared: tuple[str, ...] = ()
+
+
+def create(
+    layout: Layout,
+    experiment_id: str | None,
+    statepoint: Mapping[str, object] | None = None,
+    *,
+    hypothesis_id: str | None = None,
+    sub_hypothesis_id: str | None = None,
+    include_commit: bool = True,
+    resolve: bool = True,
+    missing: str = "refuse",
+) -> Created:
+    """Create a run, or find the one that has this state point already.
+
+    Args:
+        layout: the repository.
+        experiment_id: such as ``E001``, or None for an unlinked run.
+        statepoint: the identity parameters.
+        hypothesis_id: the hypothesis; the experiment's own when None.
+        sub_hypothesis_id: a part of the hypothesis.
+        include_commit: put the state of the code into the state point.
+        resolve: resolve the experiment's ``conditions`` block (KB-02).
+        missing: what to do about an experiment without a file: ``refuse``, ``warn`` or ``allow``.
+
+    Raises:
+        NotFoundError: the experiment has no file and ``missing`` is ``refuse``; nothing was made.
+        UsageError, UnsafeValueError: the state point may not be recorded.
+        GitError: the state of the code cannot be read.
+        StorageError: the disk refused.
+    """
+    given = {k: v for k, v in (statepoint or {}).items() if k != "experiment_id"}
+    if (statepoint or {}).get("experiment_id") not in (None, experiment_id):
+        raise UsageError("the state point names another experiment than experiment_id does")
+    point = prepare_statepoint(given)
+    artifact = _experiment(layout, experiment_id, missing) if experiment_id else None
+    if artifact is not None and resolve:
+        point = prepare_statepoint(resolve_conditions(artifact, point))
+    full: dict[str, Json] = {"experiment_id": experiment_id} if experiment_id else {}
+    if include_commit:
+        full.update(code_state(layout).statepoint_keys())
+    full.update(point)
+    store = RunStore(layout)
+    document = _first_document(layout, experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
+    heal_pending(layout)
+    created = store.create(full, document)
+    return Created(job_id_of(full), created, tuple(undeclared_paths(point)))
+
+
+def _first_document(
+    layout: Layout,
+    experiment_id: str | None,
+    hypothesis_id: str | None,
+    sub_hypothesis_id: str | None,
+    artifact: Artifact | None,
+) -> dict[str, Json]:
+    link = make_link(experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
+    return {
+        "aexp": link,
+        "status": "created",
+        "created_at": format_time(utc_now()),
+        "worktree": str(layout.root),
+    }
+
+
+def make_link(
+    experiment_id: str | None,
+    hypothesis_id: str | None,
+    sub_hypothesis_id: str | None,
+    artifact: Artifact | None,
+) -> dict[str, Json]:
+    """Return the run link block of a document; empty for an unlinked run."""
+    if not experiment_id:
+        return {}
+    parent = artifact.frontmatter.get("hypothesis") if artifact is not None else None
+    path = artifact.path if artifact is not None else f"{KB_DIR_REL}/experiments/{experiment_id}-*.md"
+    return {
+        "experiment_id": experiment_id,
+        "experiment_path": path,
+        "hypothesis_id": hypothesis_id or (str(parent) if parent else None),
+        "sub_hypothesis_id": sub_hypothesis_id,
+    }
+
+
+def _experiment(layout: Layout, experiment_id: str, missing: str) -> Artifact | None:
+    if not is_experiment_id(experiment_id):
+        raise UsageError(
+            f"{experiment_id!r} is no experiment id", hint="experiments are named like E001"
+        )
+    tree = WorkTree(layout.root, has_git=layout.git_dir is not None)
+    artifact = find_experiment(tree, experiment_id)
+    if artifact is not None or missing == "allow":
+        return artifact
+    if missing == "warn":
+        warnings.warn(
+            f"experiment {experiment_id} has no file in {KB_DIR_REL}/experiments yet",
+            MissingExperimentWarning,
+            stacklevel=4,
+        )
+        return None
+    known = sorted({p.rsplit("/", 1)[1].split("-")[0].removesuffix(".md")
+                    for p in tree.files(f"{KB_DIR_REL}/experiments") if p.endswith(".md")})  # fmt: skip
+    near = get_close_matches(experiment_id, known, n=3, cutoff=0.5)
+    raise NotFoundError(
+        f"there is no experiment {experiment_id}",
+        hint=(f"did you mean {', '.join(near)}? " if near else "")
+        + "make it with `aexp new-experiment`, or pass --allow-missing",
+    )

@@ -1,0 +1,126 @@
+"""The life of a run inside one Python process (RUN-02)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+from aexp.errors import InvalidTransitionError
+from aexp.model.status import is_terminal
+from aexp.runs.code_state import code_state
+from aexp.runs.transition import begin_attempt, change_status, environment_of
+from aexp.workspace.active import ActiveAttempt, activate
+from aexp.workspace.store import RunStore
+
+HEARTBEAT_S: Final = 15.0
+
+
+class _Terminated(BaseException):
+    """Raised in the main thread when SIGTERM arrives during a lifecycle."""
+
+
+@contextmanager
+def lifecycle(
+    store: RunStore, job_id: str, *, again: bool = False, heartbeat_s: float = HEARTBEAT_S
+) -> Iterator[ActiveAttempt]:
+    """Run a block as one attempt of a run.
+
+    Sets the run running with its start time, gives signs of life, and at the end sets the
+    terminal status: normal → complete; ``SystemExit(0)`` → complete, other exits → failed;
+    ``KeyboardInterrupt`` → stopped/interrupt; SIGTERM → stopped/signal; any other exception →
+    failed/exception. Everything raised is raised again. A terminal status that the block sets
+    itself is kept.
+
+    Raises:
+        RunBusyError: a live process owns the run.
+        InvalidTransitionError: the run is complete and ``again`` was not given.
+    """
+    attempt_id = begin_attempt(
+        store, job_id, again=again, environment=environment_of(code_state(store.layout))
+    )
+    attempt = ActiveAttempt(job_id, attempt_id, store.folder(job_id))
+    stop = threading.Event()
+    beats = threading.Thread(
+        target=_beat, args=(store, job_id, heartbeat_s, stop), daemon=True, name="aexp-heartbeat"
+    )
+    beats.start()
+    status, ended_by, problem = "complete", "exit", None
+    try:
+        with activate(attempt), _sigterm_as_exception():
+            yield attempt
+    except BaseException as error:
+        status, ended_by, problem = how_it_ended(error)
+        if isinstance(error, _Terminated):
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        stop.set()
+        attempt.close()
+        end_attempt(store, job_id, attempt_id, status, ended_by, problem)
+
+
+def end_attempt(
+    store: RunStore,
+    job_id: str,
+    attempt_id: str,
+    status: str,
+    ended_by: str,
+    problem: dict[str, str] | None,
+) -> None:
+    """End an attempt that this process owns, keeping a terminal status it has already (trap 7)."""
+    record = store.read_sound(job_id)
+    lost = record.status == "abandoned" and record.document.get("ended_by") == "lost"
+    if is_terminal(record.status) and not lost:
+        return
+    if record.document.get("attempt_id") != attempt_id:
+        return
+    try:
+        change_status(
+            store, job_id, status, ended_by=ended_by, error=problem, attempt_id=attempt_id
+        )
+    except InvalidTransitionError:
+        if not is_terminal(store.read_sound(job_id).status):
+            raise
+
+
+def how_it_ended(error: BaseException) -> tuple[str, str, dict[str, str] | None]:
+    """Return status, ``ended_by`` and error of an attempt that ``error`` ended (RUN-02)."""
+    if isinstance(error, _Terminated):
+        return "stopped", "signal", None
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", "interrupt", None
+    described = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, SystemExit):
+        if error.code in (None, 0):
+            return "complete", "exit", None
+        return "failed", "exit", {"type": "SystemExit", "message": str(error.code)}
+    if isinstance(error, GeneratorExit):
+        return "stopped", "operator", None
+    return "failed", "exception", described
+
+
+def _beat(store: RunStore, job_id: str, every: float, stop: threading.Event) -> None:
+    while not stop.wait(every):
+        store.beat(job_id)
+
+
+@contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    """Turn SIGTERM into an exception, unless the program handles the signal itself."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def raise_it(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, raise_it)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,163 @@
+"""Finding runs: here, in the ledger, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from aexp.errors import NotFoundError
+from aexp.ledger.store import Ledger, entry_files, entry_job_id, read_ledger
+from aexp.model.canonical import Json
+from aexp.model.entry import LedgerEntry
+from aexp.model.ids import is_job_id, resolve_prefix
+from aexp.repo import Layout
+from aexp.tree import WorkTree
+from aexp.workspace.store import RunRecord, RunStore
+from aexp.workspace.streams import summarize_attempt
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run as every clone can show it: what is here joined with what the ledger says.
+
+    Attributes:
+        job_id: the run.
+        record: the run's folder here, or None.
+        entry: its usable ledger entry, or None.
+    """
+
+    job_id: str
+    record: RunRecord | None
+    entry: LedgerEntry | None
+
+    @property
+    def status(self) -> str:
+        """The status here; the ledger's when the run is not here."""
+        if self.record is not None:
+            return self.record.status
+        return self.entry["status"] if self.entry is not None else "unknown"
+
+    @property
+    def statepoint(self) -> Mapping[str, Json]:
+        """The state point."""
+        if self.record is not None and self.record.statepoint:
+            return self.record.statepoint
+        return self.entry["statepoint"] if self.entry is not None else {}
+
+    @property
+    def link(self) -> Mapping[str, Json]:
+        """The current run link; empty for an unlinked run."""
+        if self.record is not None:
+            return self.record.link
+        return (self.entry or {}).get("run_link") or {}  # type: ignore[return-value]
+
+    @property
+    def experiment_id(self) -> str:
+        """The experiment, or an empty string."""
+        return str(self.link.get("experiment_id") or "")
+
+    @property
+    def metrics(self) -> dict[str, Json]:
+        """Final values by metric name: the ledger's, else those recorded here so far."""
+        if self.entry is not None and "metrics" in self.entry:
+            return {k: v.get("value") for k, v in self.entry["metrics"].items()}
+        attempt = (self.record.document if self.record else {}).get("attempt_id")
+        if self.record is None or not isinstance(attempt, str):
+            return {}
+        found = summarize_attempt(self.record.folder, attempt).metrics
+        return {name: summary.to_json()["value"] for name, summary in found.items()}
+
+    @property
+    def params(self) -> dict[str, Json]:
+        """Parameters learned during the run."""
+        if self.entry is not None and "params" in self.entry:
+            return dict(self.entry["params"])
+        attempt = (self.record.document if self.record else {}).get("attempt_id")
+        if self.record is None or not isinstance(attempt, str):
+            return {}
+        return summarize_attempt(self.record.folder, attempt).params
+
+    @property
+    def machine(self) -> str:
+        """The label of the machine whose result the ledger shows, or an empty string."""
+        return self.entry["registered_machine"] if self.entry is not None else ""
+
+    @property
+    def where(self) -> str:
+        """``here``, ``ledger`` or ``both``."""
+        if self.record is not None and self.entry is not None:
+            return "both"
+        return "here" if self.record is not None else "ledger"
+
+    def field(self, name: str) -> Json:
+        """Return a fact such as ``started_at``: from the run here, else from the ledger."""
+        if self.record is not None and self.record.document.get(name) is not None:
+            return self.record.document[name]
+        return self.entry.get(name) if self.entry is not None else None
+
+
+def all_runs(layout: Layout, ledger: Ledger | None = None) -> Iterator[RunView]:
+    """Yield every run of ledger and run store, sorted by id (LED-11)."""
+    entries = (ledger or read_ledger(_tree(layout))).entries
+    store = RunStore(layout)
+    for job_id in sorted({*entries, *store.ids()}):
+        record = store.read(job_id) if store.folder(job_id).is_dir() else None
+        yield RunView(job_id, record, entries.get(job_id))
+
+
+def view_of(layout: Layout, job_id: str) -> RunView:
+    """Return one run by its full id.
+
+    Raises:
+        NotFoundError: it is neither here nor usable in the ledger.
+    """
+    from aexp.ledger.store import load_usable
+
+    store = RunStore(layout)
+    record = store.read(job_id) if store.folder(job_id).is_dir() else None
+    entry = load_usable(layout, job_id)
+    if record is None and entry is None:
+        raise NotFoundError(
+            f"the ledger entry of run {job_id} is not usable",
+            hint="run `aexp validate` to see what is wrong with it",
+        )
+    return RunView(job_id, record, entry)
+
+
+def resolve_run_id(layout: Layout, text: str) -> str:
+    """Return the full id of the run that ``text`` begins (LED-04): here or in the ledger.
+
+    Raises:
+        UsageError: ``text`` is no beginning of an id.
+        AmbiguousIdError: several runs match.
+        NotFoundError: none does.
+    """
+    filed = (entry_job_id(layout.relative(path)) for path in entry_files(layout))
+    known = {*RunStore(layout).ids(), *(job_id for job_id in filed if job_id is not None)}
+    return resolve_prefix(text, known)
+
+
+def resolve_local_id(layout: Layout, text: str) -> str:
+    """Return the full id of a run of this machine.
+
+    Raises:
+        NotFoundError: it is not here; the hint says so when the ledger knows it.
+    """
+    ids = RunStore(layout).ids()
+    try:
+        return resolve_prefix(text, ids)
+    except NotFoundError as error:
+        try:
+            elsewhere = resolve_run_id(layout, text)
+        except (NotFoundError, ValueError):
+            elsewhere = ""
+        if is_job_id(elsewhere) and elsewhere not in ids:
+            raise NotFoundError(
+                f"run {elsewhere} is in the ledger, but its folder is not on this machine",
+                hint="do this on the machine that ran it; see `aexp show-run`",
+            ) from None
+        raise error
+
+
+def _tree(layout: Layout) -> WorkTree:
+    return WorkTree(layout.root, has_git=layout.git_dir is not None)

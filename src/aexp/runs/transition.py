@@ -1,0 +1,293 @@
+"""Every change of a run's status (model.md's table; RUN-02 … RUN-04).
+
+A change is compare-and-swap under the run's lock. A terminal change writes the status, the end
+and the promotion's stamp in one durable write, and then promotes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+import aexp
+from aexp.clock import utc_now
+from aexp.errors import AexpError, InvalidTransitionError, RunBusyError
+from aexp.ledger.promote import (
+    clear_pending,
+    home_layout,
+    mark_pending,
+    prepare,
+    with_stamps,
+    write_prepared,
+)
+from aexp.model.canonical import Json
+from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
+from aexp.model.status import (
+    DEFAULT_ENDED_BY,
+    check_ended_by,
+    check_status,
+    check_transition,
+    is_terminal,
+)
+from aexp.model.times import format_time, parse_time, seconds_between
+from aexp.process import liveness, this_process
+from aexp.repo import Layout
+from aexp.runs.code_state import CodeState
+from aexp.workspace.store import RunRecord, RunStore
+
+ATTEMPT_KEYS: Final = (
+    "attempt_id", "status", "ended_by", "error", "started_at", "ended_at", "wallclock_s",
+    "owner", "tracker", "params", "tags", "note", "attachments", "inputs", "outputs", "workflow",
+    "environment", "sweep",
+)  # fmt: skip
+"""What belongs to one attempt and moves to ``attempts`` when the next begins."""
+
+_KEPT_BY_NEXT: Final = ("tags", "note", "tracker")
+STALE_HEARTBEAT_S: Final = 600.0
+"""A run of another host whose owner gave no sign for this long may be taken over (RUN-06)."""
+
+
+def new_attempt_id() -> str:
+    """Return a new random attempt id."""
+    return secrets.token_hex(8)
+
+
+def environment_of(code: CodeState | None, command: list[str] | None = None) -> dict[str, Json]:
+    """Return what is recorded of the environment of an attempt."""
+    facts: dict[str, Json] = {
+        "aexp": aexp.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(aliased=True, terse=True),
+    }
+    if code is not None and code.tree:
+        facts["code_tree"] = code.tree
+    if code is not None and code.shallow:
+        facts["shallow"] = True
+    if command:
+        facts["command"] = command
+    return facts
+
+
+def owner_state(store: RunStore, record: RunRecord) -> tuple[Liveness, Owner | None]:
+    """Return whether the owner of a running run lives, and who it is.
+
+    A process that cannot be judged from here counts by its heartbeat.
+    """
+    owner = Owner.from_json(record.document.get("owner"))
+    if owner is not None:
+        judged = liveness(owner)
+        if judged is not Liveness.UNKNOWN:
+            return judged, owner
+        if proven_dead_by_restart(owner, this_process()):
+            return Liveness.DEAD, owner
+    beat = store.last_beat(record.job_id)
+    for key in ("heartbeat_at", "started_at"):
+        moment = parse_time(record.document.get(key))
+        if moment is not None:
+            beat = max(beat or 0.0, moment.timestamp())
+    if beat is not None and utc_now().timestamp() - beat < STALE_HEARTBEAT_S:
+        return Liveness.UNKNOWN, owner
+    return Liveness.DEAD, owner
+
+
+def begin_attempt(
+    store: RunStore,
+    job_id: str,
+    *,
+    again: bool = False,
+    environment: Mapping[str, Json] | None = None,
+) -> str:
+    """Make this process the owner of a run and set it running; return the attempt's id.
+
+    A run that failed, was stopped or abandoned gets a new attempt, its earlier outcome kept; a
+    complete one only with ``again``. A running one whose owner is gone is ended as
+    abandoned/lost first.
+
+    Raises:
+        RunBusyError: a live process owns the run.
+        InvalidTransitionError: the run is complete and ``again`` was not given.
+        NotFoundError, CorruptDataError, StorageError: as :meth:`RunStore.update`.
+    """
+    attempt_id = new_attempt_id()
+
+    def change(document: dict[str, Json]) -> dict[str, Json]:
+        record = RunRecord(job_id, {}, document, store.folder(job_id))
+        if record.status == "running":
+            _refuse_if_owned(store, record)
+            document = _ended(document, "abandoned", "lost", None, utc_now())
+        if record.status == "complete" and not again:
+            raise InvalidTransitionError(
+                f"run {job_id} is complete already", hint="record a new attempt with --again"
+            )
+        if is_terminal(document.get("status")):
+            document = _shelve(document)
+        document.update(
+            status="running",
+            attempt_id=attempt_id,
+            started_at=format_time(utc_now()),
+            owner=this_process().to_json(),
+        )
+        if environment:
+            document["environment"] = dict(environment)
+        return document
+
+    store.update(job_id, change)
+    store.beat(job_id)
+    return attempt_id
+
+
+def _refuse_if_owned(store: RunStore, record: RunRecord) -> None:
+    state, owner = owner_state(store, record)
+    if state is Liveness.DEAD:
+        return
+    who = owner.describe() if owner is not None else "an unknown process"
+    doubt = "" if state is Liveness.ALIVE else ", which gave a sign of life a short while ago"
+    raise RunBusyError(
+        f"run {record.job_id} is running in {who}{doubt}",
+        hint="wait for it, stop it, or see `aexp recover`",
+    )
+
+
+def _shelve(document: dict[str, Json]) -> dict[str, Json]:
+    """Move the ended attempt to ``attempts``, so that the next can begin."""
+    past = {key: document[key] for key in ATTEMPT_KEYS if key in document}
+    result = {k: v for k, v in document.items() if k not in ATTEMPT_KEYS or k in _KEPT_BY_NEXT}
+    result["attempts"] = [*(document.get("attempts") or []), past]
+    return result
+
+
+def _ended(
+    document: dict[str, Json],
+    status: str,
+    ended_by: str,
+    error: Mapping[str, str] | None,
+    now: datetime,
+    *,
+    set_ended_at: bool = True,
+) -> dict[str, Json]:
+    result = {k: v for k, v in document.items() if k not in ("error", "owner")}
+    result.update(status=status, ended_by=ended_by)
+    result.setdefault("attempt_id", new_attempt_id())
+    if error:
+        result["error"] = dict(error)
+    if set_ended_at:
+        result["ended_at"] = format_time(now)
+        seconds = seconds_between(document.get("started_at"), now)
+        if seconds is not None:
+            result["wallclock_s"] = seconds
+    return result
+
+
+def change_status(
+    store: RunStore,
+    job_id: str,
+    status: str,
+    *,
+    ended_by: str | None = None,
+    error: Mapping[str, str] | None = None,
+    set_ended_at: bool = True,
+    attempt_id: str | None = None,
+    expect: str | None = None,
+) -> RunRecord:
+    """Change a run's status and, when it ends by that, promote it (RUN-03).
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        status: the new status.
+        ended_by: how it ended; by default what fits the status.
+        error: ``type`` and ``message`` of what went wrong.
+        set_ended_at: write ``ended_at`` and ``wallclock_s`` too.
+        attempt_id: the attempt the caller owns: it may still end what was given up as lost, and
+            is refused when another attempt has begun since.
+        expect: the status the run must have now (compare-and-swap).
+
+    Raises:
+        InvalidTransitionError: the table does not allow it, or the run changed meanwhile;
+            nothing was changed.
+        UsageError: ``status`` or ``ended_by`` is none.
+        NotFoundError, CorruptDataError, StorageError: as :meth:`RunStore.update`.
+    """
+    check_status(status)
+    if is_terminal(status):
+        ended_by = ended_by or DEFAULT_ENDED_BY[status]
+        check_ended_by(status, ended_by)
+    with store.lock(job_id):
+        record = store.read_sound(job_id)
+        document = dict(record.document)
+        _check(record, status, attempt_id, expect)
+        if record.status == status:
+            return record
+        if not is_terminal(status):
+            document["status"] = status
+            store.write_document(job_id, document)
+            return store.read(job_id)
+        if record.status == "abandoned":
+            document.pop("ended_at", None)
+        document = _ended(
+            document, status, str(ended_by), error, utc_now(), set_ended_at=set_ended_at
+        )
+        return _write_and_promote(store, record, document)
+
+
+def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str | None) -> None:
+    if expect is not None and record.status != expect:
+        raise InvalidTransitionError(
+            f"run {record.job_id} is {record.status}, not {expect}: another process changed it"
+        )
+    current = record.document.get("attempt_id")
+    if attempt_id is not None and current != attempt_id:
+        raise InvalidTransitionError(
+            f"run {record.job_id} has begun another attempt meanwhile"
+        )
+    check_transition(
+        record.status,
+        status,
+        ended_by=str(record.document.get("ended_by")),
+        by_owner=attempt_id is not None,
+    )
+
+
+def _write_and_promote(
+    store: RunStore, before: RunRecord, document: dict[str, Json]
+) -> RunRecord:
+    """Write the ended document, then the entry. The caller holds the lock."""
+    record = RunRecord(before.job_id, before.statepoint, document, before.folder)
+    target: Layout | None = None
+    prepared = None
+    failure: Exception | None = None
+    try:
+        target = home_layout(store.layout, record)
+        mark_pending(target, record.job_id)
+        prepared = prepare(target, record)
+        document = with_stamps(document, prepared)
+    except (AexpError, OSError, ValueError, TypeError, KeyError) as error:
+        failure = error
+    store.write_document(record.job_id, document)
+    record = RunRecord(before.job_id, before.statepoint, document, before.folder)
+    try:
+        if target is not None and prepared is not None:
+            write_prepared(target, record, prepared)
+            clear_pending(target, record.job_id)
+    except (AexpError, OSError) as error:
+        failure = error
+    if failure is not None:
+        _remember_failure(store, record, failure)
+    return record
+
+
+def _remember_failure(store: RunStore, record: RunRecord, error: Exception) -> None:
+    """Say once on standard error that promotion failed, and remember it (RUN-04)."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    line = f"[aexp ledger] promote_to_ledger failed for {record.job_id}: {reason}\n"
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line)
+    remembered = {**record.document, "ledger_error": {"at": time.time(), "reason": reason}}
+    with contextlib.suppress(AexpError, OSError):
+        store.write_document(record.job_id, remembered)

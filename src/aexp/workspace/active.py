@@ -1,0 +1,72 @@
+"""The attempt that this process records into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aexp import settings
+from aexp.workspace.streams import StreamWriter
+
+
+@dataclass
+class ActiveAttempt:
+    """An attempt and this process's own stream of it.
+
+    Attributes:
+        job_id: the run.
+        attempt_id: the attempt.
+        folder: the run's folder.
+    """
+
+    job_id: str
+    attempt_id: str
+    folder: Path
+    _writer: StreamWriter | None = field(default=None, repr=False)
+
+    def writer(self) -> StreamWriter:
+        """Return this process's stream, opened when first needed and anew after a fork."""
+        writer = self._writer
+        if writer is None or writer.pid != os.getpid() or writer.closed:
+            writer = StreamWriter(self.folder, job_id=self.job_id, attempt_id=self.attempt_id)
+            self._writer = writer
+        return writer
+
+    def close(self) -> None:
+        """Make everything recorded durable."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+_stack: list[ActiveAttempt] = []
+_from_environment: ActiveAttempt | None = None
+
+
+@contextmanager
+def activate(attempt: ActiveAttempt) -> Iterator[ActiveAttempt]:
+    """Make ``attempt`` the one that :func:`active_attempt` returns within the block."""
+    _stack.append(attempt)
+    try:
+        yield attempt
+    finally:
+        _stack.remove(attempt)
+
+
+def active_attempt() -> ActiveAttempt | None:
+    """Return the attempt this process records into: the innermost lifecycle's, else the one that
+    ``aexp run`` named in the environment, else None.
+    """
+    global _from_environment
+    if _stack:
+        return _stack[-1]
+    told = settings.run_environment()
+    if told is None:
+        return None
+    known = _from_environment
+    if known is None or (known.job_id, known.attempt_id) != (told.job_id, told.attempt_id):
+        known = ActiveAttempt(told.job_id, told.attempt_id, Path(told.workspace))
+        _from_environment = known
+    return known

@@ -36,9 +36,12 @@ def environment_uses(tree: ast.AST) -> Iterator[int]:
             and node.value.id == "os"
         ):
             yield node.lineno
-        if isinstance(node, ast.ImportFrom) and node.module == "os":
-            if names & {alias.name for alias in node.names}:
-                yield node.lineno
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and names & {alias.name for alias in node.names}
+        ):
+            yield node.lineno
 
 
 def prints(tree: ast.AST) -> Iterator[int]:

@@ -1,0 +1,64 @@
+"""Where the frontmatter of a markdown file begins and ends."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Problem = Literal["missing", "unterminated"]
+
+_OPEN: Final = re.compile(r"\ufeff?---[ \t]*(?:\r?\n|\Z)")
+_CLOSE: Final = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+
+FIRST_LINE: Final = 2
+"""The line of the file on which the YAML begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A file in four pieces that joined give the file again.
+
+    Attributes:
+        opening: the ``---`` line, with a byte order mark when there is one; empty when missing.
+        yaml: what stands between the fences.
+        closing: the closing fence.
+        body: everything after it; the whole text when there is no usable frontmatter.
+        problem: why there is no frontmatter, None when there is.
+    """
+
+    opening: str
+    yaml: str
+    closing: str
+    body: str
+    problem: Problem | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        return self.opening + self.yaml + self.closing + self.body
+
+    @property
+    def body_line(self) -> int:
+        """The line of the file on which the body begins, counted from 1."""
+        return (self.opening + self.yaml + self.closing).count("\n") + 1
+
+
+def split(text: str) -> Parts:
+    """Split a file into its frontmatter and its body (VAL-07).
+
+    Windows line endings and a byte order mark are fine. A file without frontmatter, or with one
+    that never ends, is no error here: ``problem`` says so and the body is the whole text.
+    """
+    opening = _OPEN.match(text)
+    if opening is None:
+        return Parts("", "", "", text, "missing")
+    closing = _CLOSE.search(text, opening.end())
+    if closing is None:
+        return Parts("", "", "", text, "unterminated")
+    return Parts(
+        opening.group(),
+        text[opening.end() : closing.start()],
+        closing.group(),
+        text[closing.end() :],
+    )

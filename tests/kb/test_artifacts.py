@@ -1,0 +1,184 @@
+"""Reading artifacts from a tree."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from aexp.errors import NotFoundError
+from aexp.kb import find_experiment, read_artifacts, require_artifact
+from aexp.tree import GitTree, WorkTree
+from tests.kb.shapes import (
+    CLEAN,
+    EXPERIMENTS,
+    FINDING,
+    FINDINGS,
+    HYPOTHESES,
+    artifacts_of,
+    write_all,
+)
+from tests.support.machines import Machine
+
+
+def test_reads_all_three_kinds(tmp_path: Path) -> None:
+    """VAL-07: kind by folder, id by file name, the rest from the text."""
+    write_all(tmp_path, dict(CLEAN))
+    experiment, finding, hypothesis = artifacts_of(tmp_path)
+    assert (experiment.kind, finding.kind, hypothesis.kind) == (
+        "experiment",
+        "finding",
+        "hypothesis",
+    )
+    assert [experiment.id, finding.id, hypothesis.id] == ["E001", "F001", "H001"]
+    assert finding.frontmatter["hypothesis"] == "H001"
+    assert finding.headings == ("Finding", "Evidence", "Links")
+    assert finding.links == {"H001", "E001"}
+    lines = (tmp_path / finding.path).read_text().splitlines()
+    assert lines[finding.link_lines["E001"] - 1] == "- [[E001]]"
+    assert all(not artifact.problems for artifact in (experiment, finding, hypothesis))
+
+
+@pytest.mark.parametrize("name", ["F001.md", "F001-slug.md", "F1234.md", "F001-two words é.md"])
+def test_findings_load_whatever_their_name(tmp_path: Path, name: str) -> None:
+    """Trap 30: ``F001.md`` is a finding, and so are ids of more than three digits."""
+    write_all(tmp_path, {f"{FINDINGS}/{name}": FINDING})
+    (artifact,) = artifacts_of(tmp_path)
+    assert artifact.id == name.removesuffix(".md").split("-")[0]
+    assert artifact.frontmatter["id"] == "F001"
+
+
+@pytest.mark.parametrize(
+    "name", ["F01.md", "F001_x.md", "f001.md", "notes.md", "H001.md", "F001.MD", "F٠٠١.md"]
+)
+def test_bad_names_are_said(tmp_path: Path, name: str) -> None:
+    """Trap 30: a file whose name is not understood is reported, not skipped."""
+    write_all(tmp_path, {f"{FINDINGS}/{name}": FINDING})
+    (artifact,) = artifacts_of(tmp_path)
+    assert (artifact.id, [i.code for i in artifact.problems]) == ("", ["kb.bad_filename"])
+
+
+def test_what_is_no_artifact(tmp_path: Path) -> None:
+    """Notes to people and pictures are left alone; a nested finding still counts."""
+    write_all(
+        tmp_path,
+        {
+            f"{FINDINGS}/README.md": "hello",
+            f"{FINDINGS}/.gitkeep": "",
+            f"{FINDINGS}/plot.png": b"\x89PNG",
+            f"{FINDINGS}/assets/notes.md": "hello",
+            f"{FINDINGS}/2026/F002.md": FINDING,
+        },
+    )
+    assert [artifact.id for artifact in artifacts_of(tmp_path)] == ["F002"]
+    assert artifacts_of(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line", "column"),
+    [
+        (b"# no frontmatter\n", "kb.missing_frontmatter", 1, 1),
+        (b"---\nid: F001\n", "kb.missing_frontmatter", 1, 1),
+        (b"", "kb.missing_frontmatter", 1, 1),
+        (b"---\nid: F001\nx: [1\ny: 2\n---\n", "kb.yaml_error", 4, 2),
+        (b"---\r\nid: F001\r\nid: F002\r\n---\r\n", "kb.yaml_error", 3, 1),
+        (b"---\n- a\n---\n", "kb.yaml_error", 2, 1),
+        (b"---\nid: F001\nt: caf\xe9\n---\n", "kb.not_utf8", 3, 7),
+        ("\ufeff---\nid: F001\n---\n".encode("utf-16"), "kb.not_utf8", 1, 1),
+        (b"---\nid: F001\n<<<<<<< a\n=======\n>>>>>>> b\n---\n", "kb.conflict", 3, 1),
+    ],
+)
+def test_unreadable_files_are_problems(
+    tmp_path: Path, content: bytes, code: str, line: int, column: int
+) -> None:
+    """Traps 3, 29: a broken finding is one issue with its place, never skipped, never a crash."""
+    write_all(tmp_path, {**CLEAN, f"{FINDINGS}/F001.md": content})
+    (artifact,) = [a for a in artifacts_of(tmp_path) if a.kind == "finding"]
+    (issue,) = artifact.problems
+    assert (issue.code, issue.detail["line"], issue.detail["column"]) == (code, line, column)
+    assert artifact.id == "F001"
+    assert not artifact.is_readable
+
+
+def test_windows_line_endings_and_byte_order_mark(tmp_path: Path) -> None:
+    """VAL-07: a file saved on Windows is fine."""
+    write_all(tmp_path, {f"{FINDINGS}/F001.md": "\ufeff" + FINDING.replace("\n", "\r\n")})
+    (artifact,) = artifacts_of(tmp_path)
+    assert artifact.problems == ()
+    assert artifact.frontmatter["experiment"] == "E001"
+    assert artifact.headings == ("Finding", "Evidence", "Links")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """VAL-07: an operating system error is an issue of that file alone."""
+    write_all(tmp_path, dict(CLEAN))
+    path = f"{FINDINGS}/F001.md"
+
+    class Refusing(WorkTree):
+        def read_many(self, paths):  # type: ignore[no-untyped-def]
+            for name, data in super().read_many(paths):
+                yield name, PermissionError(13, "Permission denied") if name == path else data
+
+    artifacts = read_artifacts(Refusing(tmp_path, has_git=False))
+    assert [[i.code for i in a.problems] for a in artifacts] == [[], ["kb.unreadable"], []]
+
+
+def test_index_and_commit_are_read_as_the_work_tree_is(repo: Machine) -> None:
+    """VAL-10: the same rules judge what is staged and what a commit holds."""
+    write_all(repo.path, dict(CLEAN))
+    repo.git("add", "kb")
+    repo.git("commit", "-q", "-m", "kb")
+    on_disk = read_artifacts(WorkTree(repo.path))
+    assert len(on_disk) == 3
+    assert read_artifacts(GitTree(repo.path)) == on_disk
+    assert read_artifacts(GitTree(repo.path, commit="HEAD")) == on_disk
+
+
+def test_an_unmerged_file_is_a_conflict_everywhere(repo: Machine) -> None:
+    """Trap 29: git's index knows of a conflict even when the markers have been deleted."""
+    write_all(repo.path, dict(CLEAN))
+    repo.commit_all("kb")
+    path = f"{FINDINGS}/F001.md"
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write(path, FINDING.replace("It is.", "It was."))
+    repo.commit_all("theirs")
+    repo.git("checkout", "-q", "main")
+    repo.write(path, FINDING.replace("It is.", "It will be."))
+    repo.commit_all("ours")
+    assert repo.git("merge", "-q", "other", check=False).returncode == 1
+    repo.write(path, FINDING)
+    for tree in (WorkTree(repo.path), GitTree(repo.path)):
+        found = {a.id: [i.code for i in a.problems] for a in read_artifacts(tree)}
+        assert found == {"E001": [], "F001": ["kb.conflict"], "H001": []}
+
+
+def test_weird_folders(weird_path: Path) -> None:
+    """Paths with spaces, quotes, brackets and newlines are ordinary."""
+    write_all(weird_path, dict(CLEAN))
+    assert [a.path for a in artifacts_of(weird_path)] == sorted(CLEAN)
+
+
+def test_finding_one(tmp_path: Path) -> None:
+    """RUN-01: an experiment is found by its id alone, and near misses are named."""
+    write_all(tmp_path, {**CLEAN, f"{EXPERIMENTS}/E010.md": b"\xff"})
+    tree = WorkTree(tmp_path, has_git=False)
+    found = find_experiment(tree, "E001")
+    assert found is not None
+    assert found.frontmatter["hypothesis"] == "H001"
+    assert find_experiment(tree, "E100") is None
+    with pytest.raises(NotFoundError, match="no experiment E100") as caught:
+        require_artifact(tree, "experiment", "E100")
+    assert "E010" in (caught.value.hint or "")
+
+
+def test_a_thousand_findings_are_read_quickly(tmp_path: Path) -> None:
+    """Trap 33: reading is linear; 200 findings with four citations stay far below 10 ms each."""
+    runs = "".join(f"  - {{type: job, id: {n:032x}}}\n" for n in range(4))
+    text = FINDING.replace("supporting_runs:\n", "supporting_runs:\n" + runs)
+    write_all(tmp_path, {f"{FINDINGS}/F{n:03d}.md": text for n in range(1, 201)})
+    write_all(tmp_path, {f"{HYPOTHESES}/H001.md": CLEAN[f"{HYPOTHESES}/H001-wider.md"]})
+    start = time.perf_counter()
+    found = artifacts_of(tmp_path)
+    assert len(found) == 201
+    assert time.perf_counter() - start < 201 * 0.010

@@ -302,7 +302,9 @@ def test_silenced_evidence_warnings(world: World) -> None:
     )
     world.commit()
     assert world.codes() == []
-    world.artifacts([job(failed, allow_failed="yes"), job(foreign, role="other"), batch({}, "E002")])
+    world.artifacts(
+        [job(failed, allow_failed="yes"), job(foreign, role="other"), batch({}, "E002")]
+    )
     world.commit()
     assert sorted(world.codes()) == [(FAILED, WARNING), (FOREIGN, WARNING), (FOREIGN, WARNING)]
 

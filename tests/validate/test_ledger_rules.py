@@ -1,0 +1,176 @@
+"""The ledger's files, what is not committed, and what validating touches (VAL-05, VAL-08)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from aexp.git import Git
+from aexp.tree import GitTree
+from aexp.validate import validate_repo
+from tests.support.machines import Machine
+from tests.validate.world import World, batch, job, link_to, point
+
+UNCOMMITTED = ("ledger.uncommitted", "warning")
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "ledger.malformed"),
+        (b"{}", "ledger.malformed"),
+        (b"\xff", "ledger.malformed"),
+        (b"[" * 100_000, "ledger.malformed"),
+        (b"<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n", "ledger.conflict"),
+    ],
+)
+def test_one_bad_file_is_one_issue(world: World, data: bytes, code: str) -> None:
+    """VAL-08, traps 2 and 3: an error at the file; every other entry still counts."""
+    bad, good = world.entry(point(seed=1)), world.entry(point(seed=2))
+    world.artifacts([job(good)])
+    (world.root / f".aexp/ledger/{bad}.json").write_bytes(data)
+    world.commit()
+    [issue] = world.validate().issues
+    assert (issue.code, issue.severity) == (code, "error")
+    assert issue.path == f".aexp/ledger/{bad}.json"
+    assert world.codes("off", mode="runs") == [(code, "error")]
+
+
+def test_unmerged_entry_is_a_conflict(world: World) -> None:
+    """VAL-08: git's index says so even where the file holds no marker."""
+    job_id = world.entry(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    git = world.machine.git
+    git("checkout", "-q", "-b", "other")
+    world.entry(point(), note="theirs")
+    world.commit()
+    git("checkout", "-q", "-")
+    world.entry(point(), note="ours")
+    world.commit()
+    git("merge", "-q", "other", check=False)
+    world.entry(point(), note="ours")
+    assert sorted(world.codes()) == [
+        ("finding.broken_run_citation", "error"),
+        ("ledger.conflict", "error"),
+    ]
+
+
+def test_uncommitted_entry_that_is_cited(world: World) -> None:
+    """VAL-05: untracked, changed and staged entries, through either kind of citation."""
+    committed, changed = world.entry(point(seed=1)), world.entry(point(seed=2))
+    world.artifacts([batch({})])
+    world.commit()
+    assert world.codes() == []
+    world.entry(point(seed=2), note="more")
+    staged, untracked = world.entry(point(seed=3)), world.entry(point(seed=4))
+    uncited = world.entry(point(seed=5), link=link_to("E002"))
+    world.machine.git("add", f".aexp/ledger/{staged}.json")
+    found = world.issues("ledger.uncommitted")
+    assert {i.path for i in found} == {
+        f".aexp/ledger/{job_id}.json" for job_id in (changed, staged, untracked)
+    }
+    world.artifacts([job(uncited, role="baseline"), job(committed)])
+    assert [i.detail["job_id"] for i in world.issues("ledger.uncommitted")] == [uncited]
+    assert world.codes(mode="runs") == []
+
+
+def test_ignored_entry_is_uncommitted(world: World) -> None:
+    """VAL-05, INS-04: an old ignore rule hides the ledger from `git status`, not from us."""
+    world.machine.write(".gitignore", ".aexp/\n.runs/\n")
+    world.artifacts([job(world.entry(point()))])
+    world.machine.commit_all("work")
+    assert world.codes() == [UNCOMMITTED]
+
+
+def test_unborn_head_and_no_git(world: World, tmp_path: Path) -> None:
+    """VAL-05: before the first commit nothing is committed; outside git nobody can say."""
+    fresh = Machine(tmp_path / "fresh")
+    fresh.path.mkdir()
+    plain = World(fresh)
+    plain.artifacts([job(plain.entry(point()))])
+    assert plain.codes() == []
+    fresh.git("init", "-q")
+    assert plain.codes() == [UNCOMMITTED]
+
+
+def test_two_git_processes_and_no_write(world: World) -> None:
+    """Model 13, VAL-01: reading writes nothing, and starts git at most twice."""
+    world.artifacts([job(world.entry(point())), batch({})])
+    world.commit()
+    world.local(point())
+    world.index("cluster", {"job_id": "x"})
+
+    def snapshot() -> dict[str, tuple[int, bytes]]:
+        files = [p for p in world.root.rglob("*") if p.is_file()]
+        return {str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in files}
+
+    before = snapshot()
+    with mock.patch.object(Git, "run", autospec=True, side_effect=Git.run) as run:
+        world.validate()
+    assert run.call_count <= 2
+    assert snapshot() == before
+
+
+def test_read_only_clone_without_installation(world: World) -> None:
+    """LED-09: a fresh clone validates, with nothing installed and nothing made."""
+    world.artifacts([job(world.entry(point())), batch({"seed": 0})])
+    world.commit()
+    folders = [world.root, *(p for p in world.root.rglob("*") if p.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert world.codes() == []
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert not (world.root / ".runs").exists()
+    assert not (world.root / ".aexp/installed.json").exists()
+
+
+def test_any_folder_of_the_repository(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """VAL-01: the same issues, with the same paths, from anywhere inside."""
+    world.artifacts([job("a" * 32)])
+    world.store()
+    expected = world.validate().issues
+    monkeypatch.chdir(world.root / "kb/research")
+    assert validate_repo().issues == validate_repo(world.root / "kb").issues == expected
+
+
+def test_a_commit_is_judged_by_its_own_files(world: World) -> None:
+    """VAL-10: the tree given is the one that is read; the work tree does not count."""
+    world.store()
+    world.artifacts([job(world.entry(point()))])
+    world.commit()
+    good = world.machine.head()
+    (world.root / ".aexp/ledger").rename(world.root / ".aexp/gone")
+    assert world.codes() == [("finding.broken_run_citation", "error")]
+    assert world.codes(tree=GitTree(world.root, commit=good)) == []
+    assert world.codes(tree=GitTree(world.root)) == []
+
+
+def test_local_copy_does_not_hide_a_removed_entry(world: World) -> None:
+    """Trap 23: the owner's machine says so too when a cited entry is gone."""
+    job_id = world.entry(point())
+    world.local(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    assert world.codes() == []
+    os.remove(world.root / f".aexp/ledger/{job_id}.json")
+    assert world.codes() == [("finding.unshared_run", "warning")]
+
+
+def test_weird_names(weird_path: Path) -> None:
+    """Trap 31: the repository's own name may hold anything."""
+    machine = Machine(weird_path)
+    machine.git("init", "-q")
+    world = World(machine)
+    world.artifacts([job("a" * 32)])
+    job_id = world.local(point(), None, link={})
+    assert [i.path for i in world.validate().issues] == [
+        f".runs/workspace/{job_id}",
+        "kb/research/findings/F001-words.md",
+    ]

@@ -1,0 +1,217 @@
+"""``aexp run -- CMD``: any command as a run (RUN-05)."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aexp import settings
+from aexp.errors import AexpError, LockTimeoutError, NotFoundError
+from aexp.process import CommandOutcome, run_command
+from aexp.repo import Layout
+from aexp.runs.code_state import code_state
+from aexp.runs.create import create
+from aexp.runs.lifecycle import HEARTBEAT_S, end_attempt
+from aexp.runs.transition import begin_attempt, environment_of
+from aexp.workspace.store import RunRecord, RunStore
+
+LOGS_DIR = "logs"
+ATTACH_TIMEOUT_S = 120.0
+
+
+class WrapResult(StrEnum):
+    """What became of ``aexp run``."""
+
+    RAN = "ran"
+    COMPLETE_ALREADY = "complete already"
+    ATTACHED = "attached"
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """The result of wrapping a command.
+
+    Attributes:
+        result: whether the command was run.
+        job_id: the run.
+        exit_code: what ``aexp run`` exits with.
+        status: the run's status afterwards.
+        log: the log, or None when the command was not run by this process as owner.
+        undeclared: dotted state point keys that hold paths of this machine.
+        log_error: why the log is not whole, or None.
+    """
+
+    result: WrapResult
+    job_id: str
+    exit_code: int
+    status: str
+    log: Path | None = None
+    undeclared: tuple[str, ...] = ()
+    log_error: str | None = None
+
+
+def run_wrapped(
+    layout: Layout,
+    command: Sequence[str],
+    *,
+    experiment_id: str | None,
+    statepoint: Mapping[str, object],
+    again: bool = False,
+    allow_missing: bool = False,
+    include_commit: bool = True,
+) -> Wrapped:
+    """Run ``command`` as one attempt of the run of ``statepoint``.
+
+    Args:
+        layout: the repository.
+        command: program and arguments.
+        experiment_id: such as ``E001``, or None for an unlinked run.
+        statepoint: the identity parameters. Without any, the command line itself is one, so that
+            two commands are two runs.
+        again: record a new attempt of a complete run.
+        allow_missing: accept an experiment without a file.
+        include_commit: put the state of the code into the state point.
+
+    Raises:
+        NotFoundError: there is no such experiment or program.
+        RunBusyError: a live process owns the run.
+        UsageError, UnsafeValueError, GitError, StorageError: as :func:`create`.
+    """
+    point = dict(statepoint) or {"command": shlex.join(command)}
+    made = create(
+        layout,
+        experiment_id,
+        point,
+        include_commit=include_commit,
+        missing="allow" if allow_missing else "refuse",
+    )
+    store = RunStore(layout)
+    if settings.process_rank() > 0:
+        return _attach(store, made.job_id, command)
+    record = store.read_sound(made.job_id)
+    if record.status == "complete" and not again:
+        return Wrapped(WrapResult.COMPLETE_ALREADY, made.job_id, 0, "complete")
+    code = code_state(layout) if include_commit else None
+    attempt_id = begin_attempt(
+        store, made.job_id, again=again, environment=environment_of(code, list(command))
+    )
+    log = store.folder(made.job_id) / LOGS_DIR / f"{attempt_id}.log"
+    outcome = _run_as_owner(store, made.job_id, attempt_id, command, log)
+    after = store.read_sound(made.job_id)
+    return Wrapped(
+        WrapResult.RAN,
+        made.job_id,
+        _exit_code(outcome),
+        after.status,
+        log,
+        made.undeclared,
+        outcome.log_error,
+    )
+
+
+def _run_as_owner(
+    store: RunStore, job_id: str, attempt_id: str, command: Sequence[str], log: Path
+) -> CommandOutcome:
+    stop = threading.Event()
+    beats = threading.Thread(target=_beat, args=(store, job_id, stop), daemon=True)
+    beats.start()
+    status, ended_by, problem = "failed", "exception", None
+    try:
+        outcome = run_command(
+            command, environ=_environ(store, job_id, attempt_id).as_environ(), log=log
+        )
+        status, ended_by, problem = how_command_ended(command, outcome)
+        return outcome
+    except NotFoundError as error:
+        problem = {"type": "NotFoundError", "message": error.message}
+        raise
+    except BaseException as error:
+        status, ended_by = ("stopped", "interrupt") if _is_interrupt(error) else (status, ended_by)
+        problem = {"type": type(error).__name__, "message": str(error)}
+        raise
+    finally:
+        stop.set()
+        end_attempt(store, job_id, attempt_id, status, ended_by, problem)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt)
+
+
+def how_command_ended(
+    command: Sequence[str], outcome: CommandOutcome
+) -> tuple[str, str, dict[str, str] | None]:
+    """Return status, ``ended_by`` and error of an attempt whose command ended."""
+    code = outcome.returncode
+    if code == 0:
+        return "complete", "exit", None
+    number = -code if code < 0 else code - 128 if code > 128 else 0
+    if number == signal.SIGINT and (code < 0 or outcome.forwarded == number):
+        return "stopped", "interrupt", None
+    if code < 0 or (outcome.forwarded is not None and outcome.forwarded == number):
+        return "stopped", "signal", {"type": "Signal", "message": _signal_name(number)}
+    name = Path(command[0]).name
+    if outcome.forwarded is not None:
+        ended_by = "interrupt" if outcome.forwarded == signal.SIGINT else "signal"
+        return "stopped", ended_by, {"type": "Exit", "message": f"{name} exited with {code}"}
+    return "failed", "exit", {"type": "Exit", "message": f"{name} exited with {code}"}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _exit_code(outcome: CommandOutcome) -> int:
+    return outcome.returncode if outcome.returncode >= 0 else 128 - outcome.returncode
+
+
+def _environ(store: RunStore, job_id: str, attempt_id: str) -> settings.RunEnvironment:
+    return settings.RunEnvironment(job_id, str(store.folder(job_id)), attempt_id)
+
+
+def _beat(store: RunStore, job_id: str, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_S):
+        store.beat(job_id)
+
+
+def _attach(store: RunStore, job_id: str, command: Sequence[str]) -> Wrapped:
+    """Run ``command`` as a further rank of a parallel job whose rank 0 owns the run."""
+    record = _wait_for_owner(store, job_id)
+    attempt_id = str(record.document["attempt_id"])
+    name = f"{attempt_id}.rank{settings.process_rank()}.log"
+    log = record.folder / LOGS_DIR / name
+    environ = _environ(store, job_id, attempt_id).as_environ()
+    outcome = run_command(command, environ=environ, log=log)
+    return Wrapped(WrapResult.ATTACHED, job_id, _exit_code(outcome), "running", log)
+
+
+def _wait_for_owner(store: RunStore, job_id: str) -> RunRecord:
+    deadline = time.monotonic() + ATTACH_TIMEOUT_S
+    me = settings.scheduler_environment()
+    while time.monotonic() < deadline:
+        try:
+            record = store.read_sound(job_id)
+        except AexpError:
+            record = None
+        if record is not None and record.document.get("attempt_id"):
+            owner = record.document.get("owner") or {}
+            same = not me.job_id or (
+                owner.get("scheduler_job") == me.job_id
+                and owner.get("scheduler_restart") == me.restart_count
+            )
+            if record.status == "running" and same:
+                return record
+        time.sleep(0.1)
+    raise LockTimeoutError(
+        f"rank 0 did not begin run {job_id} within {ATTACH_TIMEOUT_S:g} s",
+        hint="start all ranks with the same --experiment and --sp",
+    )

@@ -1,0 +1,1 @@
+"""Names that other code imports from here; the code itself lives elsewhere."""

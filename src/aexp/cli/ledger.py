@@ -1,9 +1,174 @@
-"""Commands of the ledger group."""
+"""Commands of the ledger: promote, backfill, list, show."""
 
 from __future__ import annotations
 
+import json
+from typing import Annotated
+
 import typer
+
+from aexp.cli.output import note, say, say_json, table
+from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError, UsageError
+from aexp.repo import check_machine_label, open_layout
+
+Label = Annotated[
+    str | None, typer.Option("--machine-label", help="The machine label to put on entries.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``app``."""
+    group = typer.Typer(
+        name="ledger",
+        help="The committed facts: one small JSON file for each ended run.",
+        no_args_is_help=True,
+    )
+    group.command("promote")(promote)
+    group.command("backfill")(backfill)
+    group.command("list")(list_entries)
+    group.command("show")(show)
+    app.add_typer(group, rich_help_panel="Ledger")
+
+
+def promote(
+    run_ids: Annotated[
+        list[str], typer.Argument(help="Run ids, or the beginnings of some.", metavar="RUN…")
+    ],
+    machine_label: Label = None,
+) -> None:
+    """Write the ledger entries of ended runs, without committing them."""
+    from aexp.ledger.promote import promote_record
+    from aexp.runs.lookup import resolve_local_id
+    from aexp.workspace.store import RunStore
+
+    layout = open_layout()
+    label = None if machine_label is None else check_machine_label(machine_label)
+    ids = [resolve_local_id(layout, text) for text in run_ids]
+    store = RunStore(layout)
+    for job_id in dict.fromkeys(ids):
+        done = promote_record(store, job_id, label=label, relabel=label is not None)
+        say(f"{done.outcome:<10} {layout.relative(done.path)}")
+
+
+def backfill(
+    machine_label: Label = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Promote every ended run again; bytes change only with content."
+        ),
+    ] = False,
+    commit: Annotated[
+        bool, typer.Option("--commit/--no-commit", help="Commit the ledger, and nothing else.")
+    ] = True,
+    hooks: Annotated[
+        bool, typer.Option("--hooks", help="Let git run its hooks for the commit.")
+    ] = False,
+) -> None:
+    """Bring every ended run of this machine into the ledger, and commit the ledger."""
+    from aexp.ledger.backfill import backfill as run_backfill
+    from aexp.ledger.commit import commit_ledger
+
+    layout = open_layout()
+    label = None if machine_label is None else check_machine_label(machine_label)
+    report = run_backfill(layout, label=label, overwrite=overwrite)
+    say(
+        f"{len(report.promoted)} promoted, {len(report.refreshed)} refreshed,"
+        f" {len(report.skipped)} skipped, {len(report.failed)} failed"
+    )
+    for job_id, reason in report.failed.items():
+        note(f"failed: {job_id}: {reason}")
+    for path in report.replaced:
+        note(f"a corrupt entry was replaced; what stood there is kept in {path}")
+    if report.elsewhere:
+        note(f"{len(report.elsewhere)} runs belong to other work trees of this repository")
+    skipped: CommitSkippedError | None = None
+    if commit:
+        try:
+            _say_commit(commit_ledger(layout, hooks=hooks))
+        except CommitSkippedError as error:
+            skipped = error
+    if report.failed:
+        if skipped is not None:
+            note(skipped.message)
+        raise PartialFailureError(
+            f"{len(report.failed)} of the ended runs could not be promoted",
+            hint="see the lines above; the others are in the ledger",
+        )
+    if skipped is not None and (layout.git_dir is not None):
+        raise skipped
+
+
+def _say_commit(done: object) -> None:
+    from aexp.ledger.commit import LedgerCommit
+
+    assert isinstance(done, LedgerCommit)
+    for path, reason in done.skipped_files.items():
+        note(f"left out of the commit: {path}: {reason}")
+    if done.commit is None:
+        say("nothing to commit: the ledger is committed")
+    else:
+        say(f"committed {len(done.paths)} ledger files as {done.commit[:8]}")
+    if done.other:
+        more = f" and {len(done.other) - 3} more" if len(done.other) > 3 else ""
+        note(f"not committed yet: {', '.join(done.other[:3])}{more} (other clones need them)")
+    if done.push_command:
+        say(f"to share: {done.push_command}")
+    elif done.unpushed:
+        say("to share: git push")
+
+
+def list_entries(
+    format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+) -> None:
+    """List the usable entries of the ledger."""
+    from aexp.ledger.store import read_ledger
+    from aexp.tree import WorkTree
+
+    if format not in ("table", "json"):
+        raise UsageError(f"there is no format {format!r}", hint="one of: table, json")
+    layout = open_layout()
+    ledger = read_ledger(WorkTree(layout.root, has_git=layout.git_dir is not None))
+    entries = [ledger.entries[job_id] for job_id in sorted(ledger.entries)]
+    if format == "json":
+        say_json(entries)
+    elif not entries:
+        say("the ledger is empty")
+    else:
+        table(
+            ["RUN", "EXP", "STATUS", "MACHINE", "ENDED", "ATTEMPTS"],
+            [
+                [
+                    entry["job_id"][:8],
+                    str((entry.get("run_link") or {}).get("experiment_id") or "-"),
+                    entry["status"],
+                    entry["registered_machine"],
+                    entry.get("ended_at", "-")[:19],
+                    str(1 + len(entry.get("replicates") or ())),
+                ]
+                for entry in entries
+            ],
+        )
+    bad = {p.path for p in ledger.problems if p.severity == "error"}
+    if bad:
+        note(f"{len(bad)} files are not usable and not shown; see `aexp validate`")
+
+
+def show(
+    run_id: Annotated[
+        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
+    ],
+) -> None:
+    """Print one ledger entry as it stands in its file."""
+    from aexp.ledger.store import load_usable
+    from aexp.runs.lookup import resolve_run_id
+
+    layout = open_layout()
+    job_id = resolve_run_id(layout, run_id)
+    entry = load_usable(layout, job_id)
+    if entry is None:
+        raise NotFoundError(
+            f"run {job_id} has no usable ledger entry",
+            hint="run `aexp ledger backfill` on the machine that ran it, or see `aexp validate`",
+        )
+    say(json.dumps(entry, indent=2, sort_keys=True, ensure_ascii=False))

@@ -1,9 +1,409 @@
-"""Commands of the runs group."""
+"""Commands about runs: new-run, run, list-runs, show-run, list-batches, link, recover, status."""
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from aexp.cli.output import note, say, say_json, table
+from aexp.errors import PartialFailureError, UsageError
+from aexp.repo import open_layout
+
+if TYPE_CHECKING:
+    from aexp.runs.lookup import RunView
+
+PANEL = "Runs"
+
+Experiment = Annotated[
+    str | None, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
+]
+Sp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sp", help="State point: key=value,key=value; may be repeated.", metavar="K=V,…"
+    ),
+]
+Format = Annotated[str, typer.Option("--format", help="table or json.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``app``."""
+    app.command("new-run", rich_help_panel=PANEL)(new_run)
+    app.command(
+        "run",
+        rich_help_panel=PANEL,
+        context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
+    )(run)
+    app.command("list-runs", rich_help_panel=PANEL)(list_runs)
+    app.command("show-run", rich_help_panel=PANEL)(show_run)
+    app.command("list-batches", rich_help_panel=PANEL)(list_batches)
+    app.command("link", rich_help_panel=PANEL)(link)
+    app.command("recover", rich_help_panel=PANEL)(recover)
+    app.command("status", rich_help_panel=PANEL)(status)
+
+
+def new_run(
+    experiment: Annotated[
+        str, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
+    ],
+    sp: Sp = None,
+    hypothesis: Annotated[
+        str | None, typer.Option(help="The hypothesis, when not the experiment's.")
+    ] = None,
+    sub_hypothesis: Annotated[str | None, typer.Option(help="A part of the hypothesis.")] = None,
+    no_commit: Annotated[
+        bool,
+        typer.Option("--no-commit", help="Leave the state of the code out of the state point."),
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
+    ] = False,
+) -> None:
+    """Create a run, or find the one that has this state point already."""
+    from aexp.model.values import parse_assignments
+    from aexp.runs.create import create
+
+    layout = open_layout()
+    made = create(
+        layout,
+        experiment,
+        parse_assignments(sp or []),
+        hypothesis_id=hypothesis,
+        sub_hypothesis_id=sub_hypothesis,
+        include_commit=not no_commit,
+        missing="allow" if allow_missing else "refuse",
+    )
+    _warn_paths(made.undeclared)
+    say(f"{'created' if made.created else 'found'} run {made.job_id}")
+    say(f"  folder: {layout.relative(layout.workspace / made.job_id)}")
+
+
+def run(
+    command: Annotated[
+        list[str], typer.Argument(help="The command to run, after --.", metavar="-- CMD…")
+    ],
+    experiment: Experiment = None,
+    sp: Sp = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Record a new attempt of a complete run.")
+    ] = False,
+    no_commit: Annotated[
+        bool,
+        typer.Option("--no-commit", help="Leave the state of the code out of the state point."),
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
+    ] = False,
+) -> None:
+    """Run a command as a run: its output live, its status and log recorded, its exit code ours."""
+    from aexp.model.values import parse_assignments
+    from aexp.runs.wrap import WrapResult, run_wrapped
+
+    layout = open_layout()
+    done = run_wrapped(
+        layout,
+        command,
+        experiment_id=experiment,
+        statepoint=parse_assignments(sp or []),
+        again=again,
+        allow_missing=allow_missing,
+        include_commit=not no_commit,
+    )
+    _warn_paths(done.undeclared)
+    if done.log_error:
+        note(f"warning: the log is not whole: {done.log_error}")
+    if done.result is WrapResult.COMPLETE_ALREADY:
+        note(f"[aexp] run {done.job_id[:8]} is complete already; --again records a new attempt")
+    elif done.result is WrapResult.RAN:
+        note(f"[aexp] run {done.job_id[:8]} {done.status} (exit code {done.exit_code})")
+    raise typer.Exit(done.exit_code)
+
+
+def list_runs(
+    experiment: Experiment = None,
+    hypothesis: Annotated[str | None, typer.Option(help="Only runs of this hypothesis.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only runs of this status.")] = None,
+    machine: Annotated[
+        str | None, typer.Option(help="Only runs the ledger has from this machine.")
+    ] = None,
+    sp: Sp = None,
+    format: Format = "table",
+) -> None:
+    """List the runs of this machine and of the ledger, each with where it lives."""
+    from aexp.model.citation import selector_matches
+    from aexp.model.values import parse_assignments
+    from aexp.runs.lookup import all_runs
+
+    _check_format(format)
+    wanted = parse_assignments(sp or [])
+    views = [
+        view
+        for view in all_runs(open_layout())
+        if experiment in (None, view.experiment_id)
+        and hypothesis in (None, view.link.get("hypothesis_id"))
+        and status in (None, view.status)
+        and machine in (None, view.machine)
+        and selector_matches(wanted, view.statepoint, view.link)
+    ]
+    if format == "json":
+        say_json([_as_json(view) for view in views])
+        return
+    if not views:
+        say("no runs")
+        return
+    shown = _varying(views)
+    table(
+        ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
+        [
+            [
+                view.job_id[:8],
+                view.experiment_id or "-",
+                view.status,
+                _pairs({k: v for k, v in view.statepoint.items() if k in shown}),
+                _pairs(view.metrics),
+                view.machine or "-",
+                view.where,
+            ]
+            for view in sorted(views, key=_listing_order)
+        ],
+    )
+
+
+def _listing_order(view: RunView) -> tuple[str, str, str]:
+    return (view.experiment_id or "~", str(view.field("started_at") or "~"), view.job_id)
+
+
+def _varying(views: list[RunView]) -> set[str]:
+    """Return the state point keys worth a column: not aexp's own, and not the same everywhere."""
+    own = {"experiment_id", "code_commit", "code_dirty", "code_diff"}
+    values: dict[str, set[str]] = {}
+    for view in views:
+        for key, value in view.statepoint.items():
+            if key not in own:
+                values.setdefault(key, set()).add(repr(value))
+    if len(views) == 1:
+        return set(values)
+    everywhere = {k for k in values if all(k in view.statepoint for view in views)}
+    return {k for k, seen in values.items() if len(seen) > 1 or k not in everywhere}
+
+
+def _pairs(values: Any) -> str:
+    return " ".join(f"{key}={_short(value)}" for key, value in sorted(values.items())) or "-"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _as_json(view: RunView) -> dict[str, Any]:
+    return {
+        "job_id": view.job_id,
+        "status": view.status,
+        "where": view.where,
+        "machine": view.machine or None,
+        "experiment_id": view.experiment_id or None,
+        "statepoint": dict(view.statepoint),
+        "metrics": view.metrics,
+        "params": view.params,
+        "started_at": view.field("started_at"),
+        "ended_at": view.field("ended_at"),
+        "wallclock_s": view.field("wallclock_s"),
+    }
+
+
+def show_run(
+    run_id: Annotated[
+        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
+    ],
+    format: Format = "table",
+) -> None:
+    """Show everything that is known of one run, here and in the ledger."""
+    from aexp.runs.lookup import resolve_run_id, view_of
+
+    _check_format(format)
+    layout = open_layout()
+    view = view_of(layout, resolve_run_id(layout, run_id))
+    if format == "json":
+        facts = _as_json(view)
+        facts["entry"] = view.entry
+        facts["document"] = dict(view.record.document) if view.record is not None else None
+        say_json(facts)
+        return
+    say(f"run {view.job_id}")
+    ended_by = view.field("ended_by")
+    _fact("status", view.status + (f" (ended by {ended_by})" if ended_by else ""))
+    error = view.field("error")
+    if error:
+        _fact("error", f"{error.get('type')}: {error.get('message')}")
+    _fact("experiment", view.experiment_id or "none")
+    _fact("hypothesis", view.link.get("hypothesis_id") or "none")
+    where = {
+        "here": "this machine only",
+        "ledger": "the ledger",
+        "both": "this machine and the ledger",
+    }
+    _fact("where", where[view.where] + (f" (run on {view.machine})" if view.machine else ""))
+    for name in ("started_at", "ended_at", "wallclock_s"):
+        if view.field(name) is not None:
+            _fact(name.removesuffix("_at").replace("_s", ", s"), str(view.field(name)))
+    _group("state point", view.statepoint)
+    _group("parameters", view.params)
+    _group("metrics", view.metrics)
+    if view.entry is not None and view.entry.get("replicates"):
+        say("other attempts:")
+        for other in view.entry["replicates"]:
+            say(f"  {other['status']} on {other.get('registered_machine', '?')},"
+                f" ended {other.get('ended_at', 'at an unknown time')}")  # fmt: skip
+    if view.record is not None:
+        _fact("folder", layout.relative(view.record.folder))
+
+
+def _fact(name: str, value: str) -> None:
+    say(f"{name + ':':<13} {value}")
+
+
+def _group(title: str, values: Any) -> None:
+    if values:
+        say(f"{title}:")
+        for key, value in sorted(values.items()):
+            say(f"  {key} = {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def list_batches(experiment: Experiment = None, format: Format = "table") -> None:
+    """List the batches that a finding can cite: experiment, condition, number of runs."""
+    from aexp.linking import list_batches as batches
+
+    _check_format(format)
+    found = batches(experiment_id=experiment)
+    if format == "json":
+        say_json([{"experiment_id": b.experiment_id, "selector": b.selector, "count": b.count,
+                   "status_counts": b.status_counts} for b in found])  # fmt: skip
+        return
+    if not found:
+        say("no batches")
+        return
+    table(
+        ["EXP", "SELECTOR", "RUNS", "STATUS"],
+        [
+            [b.experiment_id, _pairs(b.selector), str(b.count), _pairs(b.status_counts)]
+            for b in found
+        ],
+    )
+
+
+def link(
+    run_id: Annotated[
+        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
+    ],
+    experiment: Annotated[
+        str, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
+    ],
+    hypothesis: Annotated[
+        str | None, typer.Option(help="The hypothesis, when not the experiment's.")
+    ] = None,
+    sub_hypothesis: Annotated[str | None, typer.Option(help="A part of the hypothesis.")] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
+    ] = False,
+) -> None:
+    """Say which experiment a run belongs to; an ended run's ledger entry follows."""
+    from aexp.linking import link_run
+    from aexp.runs.lookup import resolve_local_id
+
+    layout = open_layout()
+    job_id = resolve_local_id(layout, run_id)
+    done = link_run(
+        layout,
+        job_id,
+        experiment,
+        hypothesis_id=hypothesis,
+        sub_hypothesis_id=sub_hypothesis,
+        allow_missing=allow_missing,
+    )
+    say(f"run {job_id[:8]} belongs to {experiment}")
+    if done is not None:
+        say(f"  ledger entry {done.outcome}: {layout.relative(done.path)}")
+
+
+def recover(
+    apply: Annotated[bool, typer.Option("--apply", help="Mend what was found.")] = False,
+) -> None:
+    """Find runs that a killed process left behind; report them, or mend them with --apply."""
+    from aexp.runs.recover import apply_recovery, plan_recovery
+
+    layout = open_layout()
+    findings = plan_recovery(layout)
+    if not findings:
+        say("nothing to recover")
+        return
+    for finding in findings:
+        say(f"{finding.kind:<11} {finding.job_id[:8] or '-':<9} {finding.what}")
+    if not apply:
+        say("nothing was changed; run `aexp recover --apply` to mend this")
+        return
+    done, failed = apply_recovery(layout, findings)
+    say(f"mended {len(done)} of {len(findings)}")
+    for name, reason in failed.items():
+        note(f"failed: {name[:32]}: {reason}")
+    if failed:
+        raise PartialFailureError(f"{len(failed)} could not be mended")
+
+
+def status(format: Format = "table") -> None:
+    """Show what is here, what is in the ledger, and what is not shared yet. Changes nothing."""
+    from dataclasses import asdict
+
+    from aexp.runs.overview import overview
+
+    _check_format(format)
+    layout = open_layout()
+    found = overview(layout)
+    if format == "json":
+        say_json(asdict(found))
+        return
+    say(f"machine:      {found.machine}" + ("" if found.installed else " (not installed)"))
+    say(f"runs here:    {_pairs(found.here) if found.here else 'none'}")
+    machines = f" ({_pairs(found.machines)})" if found.machines else ""
+    say(f"ledger:       {found.in_ledger} entries{machines}")
+    todo: list[tuple[str, str]] = []
+    if found.damaged:
+        todo.append((f"{len(found.damaged)} damaged runs here", "aexp validate"))
+    if found.problems:
+        todo.append((f"{found.problems} ledger files with problems", "aexp validate"))
+    for job_id, reason in found.failed.items():
+        todo.append((f"promotion of {job_id[:8]} failed: {reason}", "aexp ledger backfill"))
+    if found.cut_off:
+        todo.append((f"{len(found.cut_off)} promotions were cut off", "aexp recover --apply"))
+    if found.unpromoted:
+        todo.append(
+            (f"{len(found.unpromoted)} ended runs are not in the ledger", "aexp ledger backfill")
+        )
+    if found.uncommitted:
+        todo.append(
+            (f"{len(found.uncommitted)} ledger files are not committed", "aexp ledger backfill")
+        )
+    if found.unpushed:
+        todo.append((f"{found.unpushed} commits are not pushed", "git push"))
+    if not todo:
+        say("nothing to do: everything is shared" if found.unpushed == 0 else "nothing to do here")
+        return
+    say()
+    for what, how in todo:
+        say(f"- {what}: {how}")
+
+
+def _check_format(format: str) -> None:
+    if format not in ("table", "json"):
+        raise UsageError(f"there is no format {format!r}", hint="one of: table, json")
+
+
+def _warn_paths(keys: tuple[str, ...]) -> None:
+    for key in keys:
+        note(
+            f"warning: the state point's {key} is a path of this machine, so no other machine"
+            " will have this run; use a path relative to the repository"
+        )

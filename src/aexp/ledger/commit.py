@@ -94,7 +94,9 @@ def _is_sparse(git: Git, layout: Layout) -> bool:
     return any(field.startswith(b"S ") for field in fields)
 
 
-def commit_ledger(layout: Layout, *, message: str | None = None, hooks: bool = False) -> LedgerCommit:
+def commit_ledger(
+    layout: Layout, *, message: str | None = None, hooks: bool = False
+) -> LedgerCommit:
     """Commit every usable ledger file that HEAD lacks or has differently.
 
     Args:
@@ -208,9 +210,7 @@ def _restore(git: Git, index: Path, before: str | Path | None) -> None:
         os.replace(before, index)
 
 
-def _run_locked(
-    git: Git, *args: str, stdin: bytes, config: Sequence[str] = ()
-) -> GitResult:
+def _run_locked(git: Git, *args: str, stdin: bytes, config: Sequence[str] = ()) -> GitResult:
     """Run a command that takes the index lock, waiting while another git holds it."""
     for attempt in range(_LOCK_RETRIES):
         result = git.run(*args, stdin=stdin, config=config, check=False)

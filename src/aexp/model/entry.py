@@ -208,7 +208,9 @@ def merge(first: Parts, second: Parts) -> Parts:
     )
     links = [link for link in (first.link, second.link) if link is not None]
     tombstones = [t for t in (first.retracted, second.retracted) if t is not None]
-    retracted = min(tombstones, key=lambda t: (str(t.get("at", "")), compact_bytes(t)), default=None)
+    retracted = min(
+        tombstones, key=lambda t: (str(t.get("at", "")), compact_bytes(t)), default=None
+    )
     return Parts(
         identity=identity,
         identity_redacted=redacted,

@@ -78,10 +78,12 @@ def project(
             f"run {job_id} is {status}, which is not terminal",
             hint="only an ended run goes to the ledger; see `aexp show-run`",
         )
-    clean_point, point_pointers = sanitize(
-        to_json(statepoint), roots=roots, pointer="/statepoint"
-    )
-    identity: Fields = {"schema_version": SCHEMA_VERSION, "job_id": job_id, "statepoint": clean_point}
+    clean_point, point_pointers = sanitize(to_json(statepoint), roots=roots, pointer="/statepoint")
+    identity: Fields = {
+        "schema_version": SCHEMA_VERSION,
+        "job_id": job_id,
+        "statepoint": clean_point,
+    }
     for key in ("code_commit", "code_dirty"):
         if key in statepoint:
             identity[key] = clean_point[key]
@@ -275,9 +277,7 @@ def stamp(
         attempts.append(
             {**content, "promoted_at": fresh.promoted_at, "registered_machine": fresh.machine}
         )
-    parts = Parts(
-        projection.identity, projection.identity_redacted, projection.link, (), None
-    )
+    parts = Parts(projection.identity, projection.identity_redacted, projection.link, (), None)
     return merge(replace(parts, attempts=tuple(attempts)), replace(parts)), result
 
 

@@ -10,9 +10,7 @@ Status = Literal["created", "queued", "running", "complete", "failed", "stopped"
 EndedBy = Literal["exit", "exception", "interrupt", "signal", "operator", "lost"]
 
 STATUSES: Final[tuple[Status, ...]] = get_args(Status)
-TERMINAL_STATUSES: Final[frozenset[str]] = frozenset(
-    {"complete", "failed", "stopped", "abandoned"}
-)
+TERMINAL_STATUSES: Final[frozenset[str]] = frozenset({"complete", "failed", "stopped", "abandoned"})
 RETRACTED: Final = "retracted"
 """The status of a tombstone in the ledger (LED-12); no run has it."""
 
@@ -69,7 +67,9 @@ def check_ended_by(status: str, ended_by: str) -> None:
         )
 
 
-def is_legal(current: str, new: str, *, ended_by: str | None = None, by_owner: bool = False) -> bool:
+def is_legal(
+    current: str, new: str, *, ended_by: str | None = None, by_owner: bool = False
+) -> bool:
     """Return whether a run may go from ``current`` to ``new``.
 
     Args:

@@ -74,9 +74,7 @@ def create_run(
     return open_job(RunStore(layout), made.job_id)
 
 
-def open_run(
-    job_id_or_prefix: str, *, repo_root: str | Path | None = None
-) -> signac.job.Job:
+def open_run(job_id_or_prefix: str, *, repo_root: str | Path | None = None) -> signac.job.Job:
     """Return a run of this machine by its id or the beginning of it.
 
     Raises:

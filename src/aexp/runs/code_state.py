@@ -13,7 +13,45 @@ from aexp.model.canonical import Json
 from aexp.repo import MANAGED_FOLDERS, Layout
 
 SOURCE_SUFFIXES = frozenset(
-    [".py", ".pyi", ".pyx", ".pxd", ".r", ".jl", ".m", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".f", ".f90", ".f95", ".go", ".rs", ".java", ".kt", ".scala", ".js", ".ts", ".sh", ".bash", ".zsh", ".pl", ".rb", ".lua", ".sql", ".smk", ".nf", ".cmake", ".wl", ".stan"]
+    [
+        ".py",
+        ".pyi",
+        ".pyx",
+        ".pxd",
+        ".r",
+        ".jl",
+        ".m",
+        ".c",
+        ".h",
+        ".cc",
+        ".cpp",
+        ".cxx",
+        ".hpp",
+        ".cu",
+        ".cuh",
+        ".f",
+        ".f90",
+        ".f95",
+        ".go",
+        ".rs",
+        ".java",
+        ".kt",
+        ".scala",
+        ".js",
+        ".ts",
+        ".sh",
+        ".bash",
+        ".zsh",
+        ".pl",
+        ".rb",
+        ".lua",
+        ".sql",
+        ".smk",
+        ".nf",
+        ".cmake",
+        ".wl",
+        ".stan",
+    ]
 )
 SOURCE_NAMES = frozenset({"Makefile", "Dockerfile", "Snakefile", "CMakeLists.txt", "Justfile"})
 _EXCLUDE = tuple(f":(exclude,top){name}" for name in MANAGED_FOLDERS)

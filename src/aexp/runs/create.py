@@ -110,7 +110,9 @@ def make_link(
     if not experiment_id:
         return {}
     parent = artifact.frontmatter.get("hypothesis") if artifact is not None else None
-    path = artifact.path if artifact is not None else f"{KB_DIR_REL}/experiments/{experiment_id}-*.md"
+    path = (
+        artifact.path if artifact is not None else f"{KB_DIR_REL}/experiments/{experiment_id}-*.md"
+    )
     return {
         "experiment_id": experiment_id,
         "experiment_path": path,

@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from aexp.errors import GitError
+from aexp.git import Git
 from aexp.ledger.commit import uncommitted_entries
 from aexp.ledger.promote import pending
 from aexp.ledger.store import read_ledger
-from aexp.git import Git
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.tree import WorkTree

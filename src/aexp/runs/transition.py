@@ -243,9 +243,7 @@ def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str |
         )
     current = record.document.get("attempt_id")
     if attempt_id is not None and current != attempt_id:
-        raise InvalidTransitionError(
-            f"run {record.job_id} has begun another attempt meanwhile"
-        )
+        raise InvalidTransitionError(f"run {record.job_id} has begun another attempt meanwhile")
     check_transition(
         record.status,
         status,
@@ -254,9 +252,7 @@ def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str |
     )
 
 
-def _write_and_promote(
-    store: RunStore, before: RunRecord, document: dict[str, Json]
-) -> RunRecord:
+def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, Json]) -> RunRecord:
     """Write the ended document, then the entry. The caller holds the lock."""
     record = RunRecord(before.job_id, before.statepoint, document, before.folder)
     target: Layout | None = None

@@ -124,7 +124,9 @@ class StreamWriter:
             self._file.close()
 
     def _start_flusher(self) -> None:
-        self._thread = threading.Thread(target=self._flush_regularly, daemon=True, name="aexp-stream")
+        self._thread = threading.Thread(
+            target=self._flush_regularly, daemon=True, name="aexp-stream"
+        )
         self._thread.start()
 
     def _flush_regularly(self) -> None:

@@ -22,7 +22,7 @@ from aexp.tree import WorkTree
 from aexp.workspace.store import RunStore
 
 if TYPE_CHECKING:
-    import signac
+    from aexp.workspace.compat import Job
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def link_to_experiment(
     hypothesis_id: str | None = None,
     sub_hypothesis_id: str | None = None,
     repo_root: str | Path | None = None,
-) -> signac.job.Job:
+) -> Job:
     """Link a run to an experiment and return it as a signac job; see :func:`link_run`."""
     from aexp.workspace.compat import open_job
 

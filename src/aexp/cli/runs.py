@@ -204,7 +204,7 @@ def _as_json(view: RunView) -> dict[str, Any]:
         "job_id": view.job_id,
         "status": view.status,
         "where": view.where,
-        "machine": view.machine or None,
+        "registered_machine": view.machine or None,
         "experiment_id": view.experiment_id or None,
         "statepoint": dict(view.statepoint),
         "metrics": view.metrics,

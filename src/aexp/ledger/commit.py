@@ -207,7 +207,7 @@ def _restore(git: Git, index: Path, before: str | Path | None) -> None:
     if before is None:
         index.unlink(missing_ok=True)
     else:
-        os.replace(before, index)
+        Path(before).replace(index)
 
 
 def _run_locked(git: Git, *args: str, stdin: bytes, config: Sequence[str] = ()) -> GitResult:

@@ -310,6 +310,6 @@ def clear_pending(layout: Layout, job_id: str) -> None:
 def pending(layout: Layout) -> list[str]:
     """Return the runs whose promotion was begun and not finished in this work tree, sorted."""
     try:
-        return sorted(os.listdir(layout.root / PENDING_DIR))
+        return sorted(path.name for path in (layout.root / PENDING_DIR).iterdir())
     except OSError:
         return []

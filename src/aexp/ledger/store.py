@@ -110,7 +110,8 @@ def read_ledger(tree: Tree) -> Ledger:
         entries[job_id] = entry
         found.setdefault(job_id, path)
     for path in conflicted - set(candidates):
-        if job_id := _is_run_file(path) and entry_job_id(path):
+        job_id = entry_job_id(path) if _is_run_file(path) else None
+        if job_id is not None:
             message = "it is unmerged in git's index; finish the merge"
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
     problems.sort(key=lambda p: (p.path, p.code))

@@ -330,4 +330,4 @@ def _check_status(fields: Mapping[str, Json]) -> None:
 
 def prove_identity(entry: Mapping[str, Json]) -> bool:
     """Return whether the job id is the hash of the state point (model.md, decision 6)."""
-    return signac_id(entry["statepoint"]) == entry["job_id"]
+    return bool(signac_id(entry["statepoint"]) == entry["job_id"])

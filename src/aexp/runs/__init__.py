@@ -11,7 +11,7 @@ from aexp.model.status import TERMINAL_STATUSES
 from aexp.repo import open_layout
 
 if TYPE_CHECKING:
-    import signac
+    from aexp.workspace.compat import Job, Project
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -33,7 +33,7 @@ def create_run(
     include_commit: bool = True,
     resolve_conditions: bool = True,
     repo_root: str | Path | None = None,
-) -> signac.job.Job:
+) -> Job:
     """Create a run, or return the one that has this state point already (RUN-01).
 
     Args:
@@ -74,7 +74,7 @@ def create_run(
     return open_job(RunStore(layout), made.job_id)
 
 
-def open_run(job_id_or_prefix: str, *, repo_root: str | Path | None = None) -> signac.job.Job:
+def open_run(job_id_or_prefix: str, *, repo_root: str | Path | None = None) -> Job:
     """Return a run of this machine by its id or the beginning of it.
 
     Raises:
@@ -96,7 +96,7 @@ def find_runs(
     status: str | None = None,
     repo_root: str | Path | None = None,
     **sp_filters: Any,
-) -> list[signac.job.Job]:
+) -> list[Job]:
     """Return the runs of this machine that match, sorted by id.
 
     Args:
@@ -126,7 +126,7 @@ def find_runs(
     return [project.open_job(id=job_id) for job_id in wanted]
 
 
-def get_run_store(repo_root: str | Path | None = None) -> signac.Project:
+def get_run_store(repo_root: str | Path | None = None) -> Project:
     """Return this machine's run store as a signac project, making it when it is new."""
     from aexp.workspace.compat import open_project
     from aexp.workspace.store import RunStore

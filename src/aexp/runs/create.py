@@ -137,8 +137,9 @@ def _experiment(layout: Layout, experiment_id: str, missing: str) -> Artifact | 
             stacklevel=4,
         )
         return None
-    known = sorted({p.rsplit("/", 1)[1].split("-")[0].removesuffix(".md")
-                    for p in tree.files(f"{KB_DIR_REL}/experiments") if p.endswith(".md")})  # fmt: skip
+    files = tree.files(f"{KB_DIR_REL}/experiments")
+    names = (path.rpartition("/")[2].removesuffix(".md") for path in files if path.endswith(".md"))
+    known = sorted({name.split("-")[0] for name in names})
     near = get_close_matches(experiment_id, known, n=3, cutoff=0.5)
     raise NotFoundError(
         f"there is no experiment {experiment_id}",

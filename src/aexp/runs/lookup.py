@@ -49,7 +49,8 @@ class RunView:
         """The current run link; empty for an unlinked run."""
         if self.record is not None:
             return self.record.link
-        return (self.entry or {}).get("run_link") or {}  # type: ignore[return-value]
+        link = self.entry.get("run_link") if self.entry is not None else None
+        return dict(link) if link else {}
 
     @property
     def experiment_id(self) -> str:

@@ -56,8 +56,9 @@ def activate(attempt: ActiveAttempt) -> Iterator[ActiveAttempt]:
 
 
 def active_attempt() -> ActiveAttempt | None:
-    """Return the attempt this process records into: the innermost lifecycle's, else the one that
-    ``aexp run`` named in the environment, else None.
+    """Return the attempt this process records into, or None.
+
+    The innermost lifecycle's; else the one that ``aexp run`` named in the environment.
     """
     global _from_environment
     if _stack:

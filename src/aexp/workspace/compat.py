@@ -9,10 +9,11 @@ from aexp.errors import UsageError
 from aexp.workspace.store import RunStore
 
 if TYPE_CHECKING:
-    import signac
+    from signac import Project as Project
+    from signac.job import Job as Job
 
 
-def open_project(store: RunStore) -> signac.Project:
+def open_project(store: RunStore) -> Project:
     """Return the store as a signac project, making it one when it is new."""
     import signac
 
@@ -20,7 +21,7 @@ def open_project(store: RunStore) -> signac.Project:
     return signac.get_project(path=str(store.layout.run_store), search=False)
 
 
-def open_job(store: RunStore, job_id: str) -> signac.job.Job:
+def open_job(store: RunStore, job_id: str) -> Job:
     """Return run ``job_id`` as a signac job."""
     return open_project(store).open_job(id=job_id)
 

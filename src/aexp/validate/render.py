@@ -29,6 +29,7 @@ SHOWN_PER_CODE: Final = 25
 """Issues of one code about runs and entries that the text lists; JSON lists all."""
 
 _MANY: Final = ("run.", "ledger.")
+_INDENT: Final = " " * 11
 
 
 def as_json(result: ValidationResult) -> dict[str, Any]:
@@ -111,12 +112,12 @@ def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
     if width is None or len(head) + len(text) <= width:
         yield head + text
         return
+    yield head.rstrip()
     yield from textwrap.wrap(
-        head.rstrip() + "  " + text,
+        text,
         width=max(width, 40),
-        initial_indent=head[: len(head) - len(head.lstrip())],
-        subsequent_indent=" " * 11,
-        drop_whitespace=True,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
         break_long_words=False,
         break_on_hyphens=False,
     )

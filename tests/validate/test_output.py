@@ -47,6 +47,15 @@ def test_table_is_complete_prose() -> None:
         issue("finding.unheard_of", "no")
 
 
+def test_advice_names_commands_that_exist(world: World) -> None:
+    """INS-07: whatever `aexp …` a hint says can be typed."""
+    texts = [info.mend for info in CODES.values()]
+    named = {m for text in texts for m in re.findall(r"`aexp ((?:ledger )?[a-z-]+)", text)}
+    assert {"ledger backfill", "link"} <= named
+    for command in sorted(named):
+        world.machine.aexp_fast(*command.split(), "--help").require(0)
+
+
 def test_exit_codes(world: World) -> None:
     """VAL-01: 0 with warnings only, 1 with errors, 2 on wrong usage."""
     aexp = world.machine.aexp_fast

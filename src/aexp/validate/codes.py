@@ -121,7 +121,8 @@ _OWN: Final[Mapping[str, CodeInfo]] = {
         "restore it with git, or `aexp ledger backfill` on the machine that has the run",
     ),
     "ledger.conflict": _error(
-        "An entry is in an unfinished merge.", "`aexp ledger resolve`, or resolve it with git"
+        "An entry is in an unfinished merge.",
+        "settle the merge with git, then `aexp ledger backfill`",
     ),
     "ledger.duplicate": _warning(
         "A run has more than one entry file; they are read as one.", "remove all but one of them"

@@ -255,7 +255,8 @@ def read_elsewhere(laptop: Machine, runs: Sequence[Mapping[str, Any]]) -> None:
         {r["job_id"]: accuracy(r) for r in seen} == {r["job_id"]: accuracy(r) for r in runs},
         "ids and accuracies are those of the cluster",
     )
-    expect({r["machine"] for r in seen} == {"cluster"}, "the runs are marked as the cluster's")
+    machines = {run.get("registered_machine") for run in seen}
+    expect(machines == {"cluster"}, "the runs are marked as the cluster's")
     clean(laptop)
 
 

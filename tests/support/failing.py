@@ -23,10 +23,10 @@ class FailingDisk:
 
     def __init__(self, name: str, *, nth: int, times: int | None, error: int, torn: bool) -> None:
         self._name = name
-        self._first = nth
-        self._last = None if times is None else nth + times - 1
+        self._torn_at = nth if torn else 0
+        self._first = nth + 1 if torn else nth
+        self._last = None if times is None else self._first + times - 1
         self._error = error
-        self._torn = torn
         self.seen: list[OsCall] = []
         self.failed: list[OsCall] = []
 
@@ -36,12 +36,10 @@ class FailingDisk:
             return None
         self.seen.append(call)
         number = len(self.seen)
+        if number == self._torn_at and call.size > 1:
+            return call.size // 2
         if number < self._first or (self._last is not None and number > self._last):
             return None
-        if self._torn and not self.failed and call.size > 1:
-            self._torn = False
-            self._last = None if self._last is None else self._last + 1
-            return call.size // 2
         self.failed.append(call)
         raise OSError(self._error, os.strerror(self._error))
 
@@ -68,7 +66,8 @@ def failing_storage(
         nth: the first call that fails, from 1.
         times: how many fail; all from the first on when None.
         error: the errno they raise (ENOSPC, EDQUOT, EROFS, EIO, EACCES …).
-        torn: let half of the failing write through first, as a disk that fills up does.
+        torn: let half of the ``nth`` write through, as a disk that fills up does; the calls after
+            it fail (none with ``times=0``: then it is just a short write).
     """
     disk = FailingDisk(name, nth=nth, times=times, error=error, torn=torn)
     with watch_os_calls(disk, under):

@@ -16,7 +16,9 @@ import ctypes
 import errno
 import os
 import secrets
+import stat
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,15 @@ from aexp.errors import StorageError
 
 TEMP_SUFFIX = ".aexp-tmp"
 """How every temporary file of aexp ends, so that leftovers are recognised."""
+
+_NO_LINKS = (
+    errno.EPERM,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+)
+"""What file systems without hard links answer."""
 
 
 def write_atomic(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> None:
@@ -38,17 +49,32 @@ def write_atomic(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> Non
             (``.aexp/tmp/``, which git ignores: LED-05, trap 10); else beside ``path``.
 
     Raises:
-        StorageError: the disk refused. The old file is untouched and no temporary file is left.
+        StorageError: the disk refused. No temporary file is left, and the old file is untouched,
+            unless the last step failed, which makes the new name survive a power failure: then
+            the new file is there, whole, and may be lost with the power.
     """
     with _storage_errors(path):
         make_folder(path.parent)
-        temp = _write_temp(path, data, tmp_dir)
+        _publish(_write_temp(path, data, tmp_dir), path)
+        sync_folder(path.parent)
+
+
+def _publish(temp: Path, path: Path) -> None:
+    """Rename ``temp`` to ``path``, leaving nothing behind when that fails."""
+    try:
         try:
             os.replace(temp, path)
-        except BaseException:
+        except OSError as error:
+            if error.errno != errno.EXDEV or temp.parent == path.parent:
+                raise
+            # One device number, but no rename between the two: a bind mount or a subvolume.
+            beside = _write_temp(path, temp.read_bytes(), None)
             _unlink_quietly(temp)
-            raise
-        sync_folder(path.parent)
+            temp = beside
+            os.replace(temp, path)
+    except BaseException:
+        _unlink_quietly(temp)
+        raise
 
 
 def write_new(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> bool:
@@ -68,7 +94,9 @@ def write_new(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> bool:
             except FileExistsError:
                 return False
             except OSError as error:
-                if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+                if error.errno == errno.EXDEV and temp.parent != path.parent:
+                    return write_new(path, data)
+                if error.errno not in _NO_LINKS:
                     raise
                 return _write_exclusive(path, data)
             sync_folder(path.parent)
@@ -85,9 +113,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
+        # Somebody else made it just now, and may die before it is durable: go on to the flush.
         if not folder.is_dir():
             raise
-        return
     sync_folder(folder.parent)
 
 
@@ -99,7 +127,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
             raise
     finally:
         os.close(fd)
@@ -136,9 +164,8 @@ class BatchWriter:
             StorageError: the disk refused; nothing of this file is left.
         """
         with _storage_errors(path):
-            self._staged.append(
-                _Staged(_write_temp(path, data, self._tmp_dir, durable=False), path)
-            )
+            temp = _write_temp(path, data, self._tmp_dir, durable=False)
+            self._staged.append(_Staged(temp, path))
 
     def publish(self) -> None:
         """Make everything added so far visible and durable.
@@ -152,10 +179,11 @@ class BatchWriter:
             try:
                 sync_file_systems({item.temp.parent for item in staged})
                 for item in staged:
-                    os.replace(item.temp, item.target)
-            finally:
+                    _publish(item.temp, item.target)
+            except BaseException:
                 for item in staged:
                     _unlink_quietly(item.temp)
+                raise
             for folder in folders:
                 sync_folder(folder)
 
@@ -192,22 +220,33 @@ def sync_file_systems(folders: Iterable[Path]) -> None:
         os.sync()
 
 
-def _write_temp(
-    path: Path, data: bytes, tmp_dir: Path | None, *, durable: bool = True
-) -> Path:
+def _write_temp(path: Path, data: bytes, tmp_dir: Path | None, *, durable: bool = True) -> Path:
     folder = _temp_folder(path, tmp_dir)
-    temp = folder / f"{path.name[:80]}.{os.getpid()}.{secrets.token_hex(6)}{TEMP_SUFFIX}"
+    # 40 characters are at most 160 bytes: the whole name stays below the usual 255.
+    temp = folder / f"{path.name[:40]}.{os.getpid()}.{secrets.token_hex(6)}{TEMP_SUFFIX}"
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        _write_all(fd, data)
-        if durable:
-            os.fsync(fd)
+        try:
+            _keep_mode(fd, path)
+            _write_all(fd, data)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)  # on NFS this too may say that the disk is full
     except BaseException:
-        os.close(fd)
         _unlink_quietly(temp)
         raise
-    os.close(fd)
     return temp
+
+
+def _keep_mode(fd: int, path: Path) -> None:
+    """Give the new file the permissions of the one it replaces (an executable, a private file)."""
+    if not hasattr(os, "fchmod"):
+        return
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode != stat.S_IMODE(os.fstat(fd).st_mode):
+            os.fchmod(fd, mode)
 
 
 def _temp_folder(path: Path, tmp_dir: Path | None) -> Path:
@@ -232,12 +271,34 @@ def _write_exclusive(path: Path, data: bytes) -> bool:
     except FileExistsError:
         return False
     try:
-        _write_all(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        try:
+            _write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        _unlink_quietly(path)
+        raise
     sync_folder(path.parent)
     return True
+
+
+def remove_leftovers(tmp_dir: Path, *, min_age_s: float = 86_400.0) -> int:
+    """Remove temporary files that a killed process left in ``tmp_dir``; return how many (trap 38).
+
+    Args:
+        tmp_dir: the folder; it may be missing.
+        min_age_s: only files this old, in seconds, so that no writer on any machine loses its own.
+    """
+    removed = 0
+    oldest = time.time() - min_age_s
+    with contextlib.suppress(OSError), os.scandir(tmp_dir) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.name.endswith(TEMP_SUFFIX) and entry.stat().st_mtime <= oldest:
+                    os.unlink(entry.path)
+                    removed += 1
+    return removed
 
 
 def _unlink_quietly(path: Path) -> None:
@@ -271,8 +332,6 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         errno.EPERM: "check the permissions of the folder",
     }
     reason = error.strerror or str(error)
-    result = StorageError(
-        f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0)
-    )
+    result = StorageError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0))
     result.errno = error.errno
     return result

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aexp.errors import CorruptDataError
-from aexp.storage.atomic import make_folder, storage_error
+from aexp.storage.atomic import make_folder, storage_error, sync_folder
 
 
 class LineWriter:
@@ -32,6 +32,7 @@ class LineWriter:
         except OSError as error:
             raise storage_error(error, path) from error
         self.path = path
+        self._named = False
 
     def append(self, lines: bytes) -> None:
         """Hand ``lines`` (each ending in a newline) to the operating system.
@@ -42,19 +43,30 @@ class LineWriter:
             StorageError: the disk refused. Whatever part was written ends with a newline or is
                 cut off again, so the next append starts on a line of its own.
         """
-        start = os.lseek(self._fd, 0, os.SEEK_END)
-        view = memoryview(lines)
+        try:
+            start = os.lseek(self._fd, 0, os.SEEK_END)
+            self._write_or_cut(start, memoryview(lines))
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+
+    def _write_or_cut(self, start: int, view: memoryview) -> None:
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
-        except OSError as error:
-            os.ftruncate(self._fd, start)
-            raise storage_error(error, self.path) from error
+        except BaseException:  # Ctrl-C between two parts of a line as well
+            try:
+                os.ftruncate(self._fd, start)
+            except OSError:
+                self.close()  # the torn line stays the last one: nothing is appended to it
+            raise
 
     def sync(self) -> None:
         """Make everything appended so far survive a power failure."""
         try:
             os.fsync(self._fd)
+            if not self._named:
+                sync_folder(self.path.parent)
+                self._named = True
         except OSError as error:
             raise storage_error(error, self.path) from error
 

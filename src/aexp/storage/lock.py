@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from aexp.errors import LockTimeoutError
 from aexp.storage.atomic import make_folder, storage_error
 
 DEFAULT_TIMEOUT_S = 30.0
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What a file system without advisory locks answers."""
 
 
 @contextmanager
@@ -29,13 +33,16 @@ def file_lock(path: Path, *, timeout: float = DEFAULT_TIMEOUT_S) -> Iterator[Non
     """
     import filelock
 
-    make_folder(path.parent)
     lock: filelock.BaseFileLock = filelock.FileLock(path, timeout=timeout, thread_local=False)
     try:
+        make_folder(path.parent)
         try:
             lock.acquire()
-        except NotImplementedError:
-            lock = filelock.SoftFileLock(path.with_name(path.name + ".soft"), timeout=timeout)
+        except (NotImplementedError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise
+            soft = path.with_name(path.name + ".soft")
+            lock = filelock.SoftFileLock(soft, timeout=timeout, thread_local=False)
             lock.acquire()
     except filelock.Timeout:
         raise LockTimeoutError(

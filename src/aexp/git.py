@@ -21,6 +21,8 @@ from aexp import settings
 from aexp.errors import GitError
 
 TIMEOUT_S = 600.0
+OBJECTS_AT_ONCE = 5_000
+"""How many objects are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class GitResult:
     @property
     def text(self) -> str:
         """Standard output as text, without its last newline."""
-        return self.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+        return os.fsdecode(self.stdout).removesuffix("\n")
 
 
 class Git:
@@ -83,14 +85,13 @@ class Git:
                 timeout=timeout,
                 check=False,
             )
-        except FileNotFoundError:
-            raise _missing_git(self.folder) from None
+        except OSError as error:
+            raise _cannot_start(self.folder, error) from None
         except subprocess.TimeoutExpired:
             raise GitError(f"git {args[0]} did not finish within {timeout:g} s") from None
         result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
         if check and result.returncode != 0:
-            reason = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
-            raise GitError(f"git {args[0]} failed: {reason[-1]}")
+            raise GitError(f"git {args[0]} failed: {_reason(result)}")
         return result
 
     def nul_fields(self, *args: str, stdin: bytes | None = None) -> Iterator[str]:
@@ -100,14 +101,16 @@ class Git:
                 yield os.fsdecode(field)
 
     def read_objects(self, ids: Iterable[str]) -> Iterator[bytes]:
-        """Yield the content of each object id, in order, through one ``cat-file --batch``.
+        """Yield the content of each object id, in order, through ``cat-file --batch``.
 
         Raises:
             GitError: an object is missing.
         """
         wanted = list(ids)
-        if not wanted:
-            return
+        for start in range(0, len(wanted), OBJECTS_AT_ONCE):
+            yield from self._read_some(wanted[start : start + OBJECTS_AT_ONCE])
+
+    def _read_some(self, wanted: Sequence[str]) -> Iterator[bytes]:
         out = self.run("cat-file", "--batch", stdin="\n".join(wanted).encode() + b"\n").stdout
         position = 0
         for oid in wanted:
@@ -120,7 +123,20 @@ class Git:
             position = end + 1 + size + 1
 
 
-def _missing_git(folder: Path) -> GitError:
+def _cannot_start(folder: Path, error: OSError) -> GitError:
     if shutil.which("git") is None:
         return GitError("git is not installed", hint="install git, then run the command again")
-    return GitError(f"the folder {folder} does not exist")
+    if not folder.is_dir():
+        return GitError(f"the folder {folder} does not exist")
+    return GitError(f"git cannot be started in {folder}: {error.strerror}")
+
+
+def _reason(result: GitResult) -> str:
+    """Return the line of git's complaint that says most; hints and usage follow it."""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    for prefix in ("fatal: ", "error: "):
+        for line in lines:
+            if line.startswith(prefix):
+                return line.removeprefix(prefix)
+    plain = [line for line in lines if not line.startswith("hint:")]
+    return plain[-1].strip() if plain else f"exit status {result.returncode}"

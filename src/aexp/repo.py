@@ -110,10 +110,10 @@ def open_layout(start: str | Path | None = None, *, require_git: bool = True) ->
 
     Raises:
         NotARepositoryError: no ``.git`` here or above.
-        CorruptDataError: ``.aexp/installed.json`` is damaged.
+        CorruptDataError: ``.aexp/installed.json`` or a ``.git`` file is damaged.
     """
-    here = Path(os.path.abspath(start or Path.cwd()))
-    found = next((p for p in (here, *here.parents) if (p / ".git").exists()), None)
+    here = Path(os.path.realpath(start or Path.cwd()))
+    found = next((p for p in (here, *here.parents) if _is_work_tree(p)), None)
     if found is None:
         if require_git:
             raise NotARepositoryError(
@@ -127,18 +127,19 @@ def open_layout(start: str | Path | None = None, *, require_git: bool = True) ->
 
 def _layout(root: Path, git_dir: Path | None, common_dir: Path | None) -> Layout:
     home, installed = root, read_installed(root)
-    if not installed and common_dir is not None and common_dir != git_dir:
-        main = common_dir.parent
-        if common_dir.name == ".git" and (inherited := read_installed(main)):
-            home, installed = main, inherited
-    store = Path(str(installed.get("run_store_path") or DEFAULT_RUN_STORE)).expanduser()
+    linked = common_dir is not None and common_dir != git_dir and common_dir.name == ".git"
+    if not installed and linked:
+        assert common_dir is not None
+        home = common_dir.parent
+        installed = read_installed(home)
+    store = Path(str(installed.get("run_store_path") or DEFAULT_RUN_STORE))
     return Layout(
         root=root,
         git_dir=git_dir,
         common_dir=common_dir,
         home=home,
-        run_store=Path(os.path.normpath(home / store)),
-        machine_label=str(installed.get("machine_label") or default_machine_label()),
+        run_store=Path(os.path.normpath(home / _expanded(store))),
+        machine_label=_label(installed),
         installed=installed,
     )
 
@@ -148,26 +149,47 @@ def _git_folders(root: Path) -> tuple[Path, Path]:
     dot_git = root / ".git"
     git_dir = dot_git
     if dot_git.is_file():
-        target = dot_git.read_text("utf-8").removeprefix("gitdir:").strip()
-        git_dir = Path(os.path.normpath(root / target))
+        target = _first_line(dot_git)
+        if not target.startswith("gitdir: "):
+            raise CorruptDataError(
+                "the file .git does not say where the repository is",
+                hint="run `git status`; `git worktree repair` in the main work tree may mend it",
+            )
+        git_dir = Path(os.path.normpath(root / target.removeprefix("gitdir: ")))
     try:
-        shared = (git_dir / "commondir").read_text("utf-8").strip()
+        shared = _first_line(git_dir / "commondir")
     except OSError:
         return git_dir, git_dir
     return git_dir, Path(os.path.normpath(git_dir / shared))
+
+
+def _is_work_tree(folder: Path) -> bool:
+    """Tell whether ``folder`` has a ``.git`` that git would take (an empty folder is none)."""
+    dot_git = folder / ".git"
+    try:
+        return dot_git.is_file() or (dot_git / "HEAD").exists() or (dot_git / "HEAD").is_symlink()
+    except OSError:
+        return False
+
+
+def _first_line(path: Path) -> str:
+    """Return what git wrote into ``path``: a path may hold blanks, and even newlines."""
+    return os.fsdecode(path.read_bytes()).removesuffix("\n").removesuffix("\r")
 
 
 def read_installed(root: Path) -> dict[str, Any]:
     """Return the content of ``.aexp/installed.json``; empty when there is no such file.
 
     Raises:
-        CorruptDataError: the file is there and is no JSON object.
+        CorruptDataError: the file is there and is no JSON object, or cannot be read.
     """
     path = root / INSTALLED_REL
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise CorruptDataError(f"{INSTALLED_REL} cannot be read: {error.strerror}") from None
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -182,6 +204,25 @@ def read_installed(root: Path) -> dict[str, Any]:
 def read_machine_label(repo_root: str | Path) -> str:
     """Return this installation's machine label, the short host name when none was set (INS-05)."""
     return open_layout(repo_root, require_git=False).machine_label
+
+
+def _expanded(path: Path) -> Path:
+    """Return ``path`` with a leading ``~`` resolved, unchanged where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def _label(installed: Mapping[str, Any]) -> str:
+    """Return the label in ``installed``, proved harmless as a file name (trap 18)."""
+    label = str(installed.get("machine_label") or default_machine_label())
+    if not _LABEL.fullmatch(label):
+        raise CorruptDataError(
+            f"{INSTALLED_REL} holds {label!r}, which is no machine label",
+            hint="run `aexp install --yes --machine-label NAME` with a name such as: laptop",
+        )
+    return label
 
 
 def default_machine_label() -> str:

@@ -39,6 +39,13 @@ class SchedulerEnvironment:
     restart_count: int
 
 
+_GIT_KEPT = (
+    *("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_", "GIT_TRACE", "GIT_EXEC_PATH"),
+    *("GIT_SSH", "GIT_ASKPASS", "GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_", "GIT_ALLOW_PROTOCOL"),
+)
+"""What says who, how and over which wire, but not which repository."""
+
+
 def _int(text: str | None) -> int:
     try:
         return int(text or 0)
@@ -76,6 +83,11 @@ def process_rank(environ: Mapping[str, str] | None = None) -> int:
     return 0
 
 
+def is_set(name: str) -> bool:
+    """Return whether this process's environment has the variable ``name``."""
+    return name in os.environ
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with ``extra`` on top, for a child process."""
     return {**os.environ, **extra}
@@ -85,11 +97,15 @@ def git_environment(index_file: str | None = None) -> dict[str, str]:
     """Return an environment for git with every repository-selecting ``GIT_*`` variable removed.
 
     Inside a hook git sets ``GIT_DIR``, ``GIT_INDEX_FILE`` and others, which would make a git
-    started for another folder work on the wrong repository. Identity, tracing and ssh settings
+    started for another folder work on the wrong repository. Identity, tracing and network settings
     stay. ``index_file`` names the index to use instead of the repository's own.
     """
-    keep = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_ASKPASS", "GIT_TRACE", "GIT_CONFIG_")
-    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(keep)}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith(_GIT_KEPT)
+    }
+    env.pop("LANGUAGE", None)  # it would translate messages in spite of LC_ALL
     env.update(LC_ALL="C.UTF-8", GIT_TERMINAL_PROMPT="0")
     if index_file is not None:
         env["GIT_INDEX_FILE"] = index_file
@@ -97,6 +113,10 @@ def git_environment(index_file: str | None = None) -> dict[str, str]:
 
 
 def hook_index_file(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the index git gave to the hook this process runs in, or None outside a hook."""
+    """Return the index git gave to the hook this process runs in, or None outside a hook.
+
+    Git may give it relative to the working directory; the answer is absolute.
+    """
     env = os.environ if environ is None else environ
-    return env.get("GIT_INDEX_FILE") or None
+    path = env.get("GIT_INDEX_FILE")
+    return os.path.abspath(path) if path else None

@@ -6,12 +6,13 @@ disk, what is staged (VAL-10) and what a commit holds. Paths are POSIX, relative
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from aexp.errors import NotFoundError
+from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
 
 
@@ -25,7 +26,11 @@ class Tree(Protocol):
     def files(self, folder: str) -> list[str]:
         """Return the sorted paths of all regular files below ``folder``, however deep.
 
-        A missing folder has no files.
+        A missing folder has no files. Symbolic links are no regular files: git shares where they
+        point, not what is there. The root is ``.``.
+
+        Raises:
+            StorageError: a folder cannot be read.
         """
 
     def read(self, path: str) -> bytes:
@@ -58,29 +63,30 @@ class WorkTree:
         self._has_git = has_git
 
     def files(self, folder: str) -> list[str]:
-        """See :meth:`Tree.files`. Symbolic links are not followed."""
+        """See :meth:`Tree.files`."""
         found: list[str] = []
-        stack = [folder.rstrip("/")]
+        stack = [_folder(folder)]
         while stack:
             here = stack.pop()
             try:
                 entries = os.scandir(self._root / here)
             except (FileNotFoundError, NotADirectoryError):
                 continue
+            except OSError as error:
+                raise StorageError(f"cannot read {here or '.'}: {error.strerror}") from None
             with entries:
                 for entry in entries:
                     path = f"{here}/{entry.name}" if here else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         stack.append(path)
-                    elif entry.is_file(follow_symlinks=True):
+                    elif entry.is_file(follow_symlinks=False):
                         found.append(path)
         return sorted(found)
 
     def read(self, path: str) -> bytes:
         """See :meth:`Tree.read`."""
         try:
-            with open(self._root / path, "rb") as stream:
-                return stream.read()
+            return (self._root / path).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise NotFoundError(f"there is no file {path}") from None
 
@@ -89,7 +95,7 @@ class WorkTree:
         prefix = str(self._root) + os.sep
         for path in paths:
             try:
-                with open(prefix + path, "rb", buffering=0) as stream:
+                with open(prefix + path, "rb", buffering=0) as stream:  # noqa: PTH123  (half the time)
                     yield path, stream.read()
             except OSError as error:
                 yield path, error
@@ -118,11 +124,17 @@ class GitTree:
 
     def files(self, folder: str) -> list[str]:
         """See :meth:`Tree.files`."""
+        above = f"{_folder(folder)}/"
+        return [path for path in self._list(folder) if above == "/" or path.startswith(above)]
+
+    def _list(self, place: str) -> list[str]:
+        """Return the sorted files at or below ``place``, and remember their object ids."""
+        where = _pathspec(place)
         if self._commit is None:
-            fields = self._git.nul_fields("ls-files", "-s", "-z", "--", folder)
+            fields = self._git.nul_fields("ls-files", "-s", "-z", *where)
         else:
             fields = self._git.nul_fields(
-                "ls-tree", "-r", "-z", "--full-tree", self._commit, "--", folder
+                "ls-tree", "-r", "-z", "--full-tree", self._commit, *where
             )
         found: list[str] = []
         for field in fields:
@@ -137,7 +149,7 @@ class GitTree:
     def read(self, path: str) -> bytes:
         """See :meth:`Tree.read`."""
         if path not in self._objects:
-            self.files(path)
+            self._list(path)
         oid = self._objects.get(path)
         if oid is None:
             raise NotFoundError(f"there is no file {path} in the {self.label}")
@@ -147,12 +159,15 @@ class GitTree:
         """See :meth:`Tree.read_many`: one git process for all of them."""
         wanted = list(paths)
         if any(path not in self._objects for path in wanted):
-            self.files(".")
-        known = [path for path in wanted if path in self._objects]
-        yield from zip(known, self._git.read_objects(self._objects[p] for p in known), strict=True)
+            self._list(".")
+        contents = self._git.read_objects(
+            self._objects[path] for path in wanted if path in self._objects
+        )
         for path in wanted:
-            if path not in self._objects:
-                yield path, FileNotFoundError(path)
+            if path in self._objects:
+                yield path, next(contents)
+            else:
+                yield path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
@@ -160,5 +175,15 @@ class GitTree:
 
 
 def _unmerged(git: Git, folder: str) -> list[str]:
-    fields = git.nul_fields("ls-files", "-u", "-z", "--", folder)
+    fields = git.nul_fields("ls-files", "-u", "-z", *_pathspec(folder))
     return sorted({field.split("\t", 1)[1] for field in fields})
+
+
+def _folder(folder: str) -> str:
+    """Return ``folder`` without a trailing slash, and the root as an empty string."""
+    return "" if folder in ("", ".") else folder.rstrip("/")
+
+
+def _pathspec(place: str) -> tuple[str, ...]:
+    """Return git arguments that mean this path, whatever characters it has."""
+    return ("--", f":(literal){_folder(place)}") if _folder(place) else ()

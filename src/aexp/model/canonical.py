@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -32,9 +32,12 @@ def compact_bytes(value: Json) -> bytes:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, or is no JSON.
     """
-    text = json.dumps(
-        value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    )
+    try:
+        text = json.dumps(
+            value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"no JSON: {error}") from None
     return text.encode("utf-8")
 
 
@@ -97,25 +100,29 @@ def to_json(value: object, *, where: str = "value") -> Json:
     """Return ``value`` as plain JSON data, unwrapping numpy scalars and mapping-like objects.
 
     Mappings that are no ``dict`` (signac's synced collections, LED-03), sequences and anything
-    with ``.item()`` or ``.tolist()`` are converted.
+    with ``.tolist()`` or ``.item()`` (numpy, torch) are converted.
 
     Raises:
         UnsafeValueError: a value or key has no JSON form.
     """
-    if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)  # the text itself, also of an enumeration's member
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Mapping):
-        return {_key(key, where): to_json(item, where=f"{where}.{key}") for key, item in value.items()}
+        return {
+            _key(key, where): to_json(item, where=f"{where}.{key}") for key, item in value.items()
+        }
     for method in ("tolist", "item"):
         convert = getattr(value, method, None)
-        if callable(convert):
-            return to_json(convert(), where=where)
-    if isinstance(value, list | tuple) or _is_sequence(value):
-        return [to_json(item, where=f"{where}[{i}]") for i, item in enumerate(value)]  # type: ignore[arg-type,var-annotated]
+        if callable(convert) and type(plain := convert()) is not type(value):
+            return to_json(plain, where=where)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [to_json(item, where=f"{where}[{i}]") for i, item in enumerate(value)]
     if hasattr(value, "__fspath__"):
         return str(value)
     raise UnsafeValueError(
@@ -128,7 +135,3 @@ def _key(key: object, where: str) -> str:
     if isinstance(key, str):
         return key
     raise UnsafeValueError(f"{where} has the key {key!r}; keys must be strings")
-
-
-def _is_sequence(value: object) -> bool:
-    return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, bytes)

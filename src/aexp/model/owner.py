@@ -58,7 +58,7 @@ class Owner:
                 scheduler_job=str(value.get("scheduler_job", "")),
                 scheduler_restart=int(value.get("scheduler_restart", 0)),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def describe(self) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from aexp import settings
 from aexp.errors import NotFoundError, StorageError
@@ -23,6 +28,11 @@ FORWARDED = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT")
     if hasattr(signal, name)
 )
+FROM_TERMINAL = tuple(getattr(signal, n) for n in ("SIGINT", "SIGQUIT") if hasattr(signal, n))
+_HAS_PROC = Path("/proc/self/stat").exists()
+UNBUFFERED = "PYTHONUNBUFFERED"
+GRACE_S = 2.0
+"""How long to wait for output after the command has ended."""
 
 
 def this_process() -> Owner:
@@ -49,7 +59,8 @@ def liveness(owner: Owner) -> Liveness:
 
     Only a process of this host, this boot and this pid namespace can be judged; anything else is
     UNKNOWN and is for the heartbeat to decide. A host name that is the same with another boot id
-    is UNKNOWN too: it may be a reboot, or two machines of one name.
+    is UNKNOWN too: it may be a reboot, or two machines of one name. So is a process that exists
+    but hides when it started.
     """
     here = this_process()
     if (owner.host, owner.boot_id, owner.pid_namespace) != (
@@ -59,27 +70,65 @@ def liveness(owner: Owner) -> Liveness:
     ):
         return Liveness.UNKNOWN
     started = process_start_time(owner.pid)
-    return Liveness.ALIVE if started and started == owner.start_time else Liveness.DEAD
+    if started and owner.start_time:
+        return Liveness.ALIVE if started == owner.start_time else Liveness.DEAD
+    if started or _may_exist(owner.pid):
+        return Liveness.UNKNOWN
+    return Liveness.DEAD
 
 
 def process_start_time(pid: int) -> str:
-    """Return when process ``pid`` started, as opaque text; empty when there is no such process.
+    """Return when process ``pid`` started, as opaque text; empty when it cannot be known.
 
     A zombie (ended, not yet reaped) counts as gone.
     """
-    if sys.platform.startswith("linux"):
-        stat = _read(Path(f"/proc/{pid}/stat"))
-        fields = stat.rpartition(")")[2].split()
+    if _HAS_PROC:
+        fields = _stat_fields(pid)
         return "" if len(fields) < 20 or fields[0] in "ZX" else fields[19]
-    done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    shown = _ps(pid)
+    return "" if shown.startswith("Z") else shown.partition(" ")[2].strip()
+
+
+def _may_exist(pid: int) -> bool:
+    """Tell whether ``pid`` may be a live process whose start time is hidden from us.
+
+    Some clusters hide the ``/proc`` entries of other users (``hidepid``); signal 0 still says
+    whether such a process exists.
+    """
+    if pid <= 0 or sys.platform == "win32":
+        return pid > 0
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    state = _stat_fields(pid)[:1] if _HAS_PROC else [_ps(pid)[:1]]
+    return state not in (["Z"], ["X"])
+
+
+def _stat_fields(pid: int) -> list[str]:
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+
+
+def _ps(pid: int) -> str:
+    """Return the state and start time of ``pid`` as ``ps`` shows them, alike in every locale."""
+    try:
+        done = subprocess.run(
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=settings.child_environment({"LC_ALL": "C", "TZ": "UTC"}),
+        )
+    except OSError:
+        return ""
     return done.stdout.strip()
 
 
 def _pid_namespace() -> str:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 
@@ -119,7 +168,7 @@ def run_command(
     The child shares this process's standard input. Standard output and error are passed through
     byte by byte as they come, each to its own stream, and both are appended to ``log``. Signals
     that reach this process are passed on to the child and do not end this process. A full disk
-    stops the log, not the command.
+    stops the log, not the command. When ``on_start`` raises, the child is killed.
 
     Args:
         command: program and arguments.
@@ -130,55 +179,113 @@ def run_command(
 
     Raises:
         NotFoundError: there is no such program, or it may not be executed.
+        StorageError: the log cannot be created.
     """
     sink = _LogSink(log)
     try:
-        try:
-            child = subprocess.Popen(
-                list(command),
-                env=settings.child_environment(environ),
-                cwd=cwd,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-            raise NotFoundError(
-                f"cannot start {command[0]!r}: {error.strerror}",
-                hint="check the spelling, and that the program is on your PATH",
-            ) from None
-        forwarded = _ForwardSignals(child)
-        with forwarded:
-            if on_start is not None:
-                on_start(child.pid)
-            threads = [
-                threading.Thread(target=_pump, args=(source, target, sink), daemon=True)
-                for source, target in (
-                    (child.stdout, sys.stdout),
-                    (child.stderr, sys.stderr),
-                )
-            ]
-            for thread in threads:
-                thread.start()
-            child.wait()
-            # A grandchild may keep the pipes open; the command itself has ended.
-            for thread in threads:
-                thread.join(timeout=2.0)
+        # Before the child starts, so that no signal falls between the two.
+        with _ForwardSignals() as signals:
+            child = _start(command, environ, cwd)
+            try:
+                signals.attach(child)
+                if on_start is not None:
+                    on_start(child.pid)
+                _stream(child, sink)
+            except BaseException:
+                child.kill()
+                child.wait()
+                raise
     finally:
         sink.close()
-    return CommandOutcome(child.returncode, forwarded.last, sink.error)
+    return CommandOutcome(child.returncode, signals.last, sink.error)
 
 
-def _pump(source: BinaryIO, target: object, sink: _LogSink) -> None:
-    out = getattr(target, "buffer", None)
-    while chunk := os.read(source.fileno(), 65536):
-        sink.write(chunk)
-        if out is None:
-            continue
+def _start(
+    command: Sequence[str], environ: Mapping[str, str], cwd: Path | None
+) -> subprocess.Popen[bytes]:
+    # A Python child with a pipe for its output would keep what it prints for itself.
+    live = {} if settings.is_set(UNBUFFERED) else {UNBUFFERED: "1"}
+    try:
+        return subprocess.Popen(
+            list(command),
+            env=settings.child_environment({**live, **environ}),
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hints = {
+            errno.ENOEXEC: "a script needs a first line such as #!/bin/sh",
+            errno.E2BIG: "the arguments are too long together",
+        }
+        usual = "check the spelling, and that the program is on your PATH"
+        raise NotFoundError(
+            f"cannot start {command[0]!r}: {reason}",
+            hint=hints.get(getattr(error, "errno", None) or 0, usual),
+        ) from None
+
+
+def _stream(child: subprocess.Popen[bytes], sink: _LogSink) -> None:
+    """Pass the child's output on until it has ended."""
+    over = threading.Event()
+    pairs = ((child.stdout, sys.stdout), (child.stderr, sys.stderr))
+    threads = []
+    for source, target in pairs:
+        assert source is not None
+        thread = threading.Thread(target=_pump, args=(source, target, sink, over), daemon=True)
+        thread.start()
+        threads.append(thread)
+    child.wait()
+    # A grandchild may keep the pipes open; the command itself has ended.
+    deadline = time.monotonic() + GRACE_S
+    for thread in threads:
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
+    over.set()
+
+
+def _pump(source: BinaryIO, target: object, sink: _LogSink, over: threading.Event) -> None:
+    write = _writer(target)
+    with source:
+        while not over.is_set() and (chunk := os.read(source.fileno(), 65536)):
+            sink.write(chunk)
+            try:
+                write(chunk)
+            except (OSError, ValueError):
+                # The reader of our output is gone; the command goes on, and so does the log.
+                write = _nowhere
+
+
+def _nowhere(chunk: bytes) -> None:
+    """Write nothing."""
+
+
+def _writer(target: object) -> Callable[[bytes], None]:
+    """Return what writes bytes to ``target`` at once, past Python's buffer where it can."""
+    flush = getattr(target, "flush", None)
+    if flush is None:
+        return _nowhere  # started without this stream
+    try:
+        flush()
+        fd = target.fileno()  # type: ignore[attr-defined]
+    except (OSError, ValueError, AttributeError):
+        buffer = getattr(target, "buffer", None)
+        return _nowhere if buffer is None else partial(_write_buffer, buffer)
+    return partial(_write_fd, fd)
+
+
+def _write_buffer(buffer: BinaryIO, chunk: bytes) -> None:
+    buffer.write(chunk)
+    buffer.flush()
+
+
+def _write_fd(fd: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
         try:
-            out.write(chunk)
-            out.flush()
-        except (OSError, ValueError):
-            out = None  # the reader of our output is gone; the command goes on, and so does the log
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # somebody made the terminal non-blocking
+            select.select([], [fd], [])
 
 
 class _LogSink:
@@ -189,7 +296,7 @@ class _LogSink:
         self.error: str | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream: BinaryIO | None = path.open("ab", buffering=0)
+            self._stream: io.FileIO | None = path.open("ab", buffering=0)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror}") from error
 
@@ -197,10 +304,13 @@ class _LogSink:
         with self._lock:
             if self._stream is None:
                 return
+            view = memoryview(chunk)
             try:
-                self._stream.write(chunk)
+                while view:
+                    view = view[self._stream.write(view) :]
             except OSError as error:
                 self.error = error.strerror or str(error)
+                self._stream.close()
                 self._stream = None
 
     def close(self) -> None:
@@ -211,34 +321,59 @@ class _LogSink:
 
 
 class _ForwardSignals:
-    """Pass signals on to the child while the block runs (main thread only)."""
+    """Pass signals on to the child while the block runs (main thread only).
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
-        self._before: dict[int, object] = {}
+    A signal that is ignored here (``nohup``, a background job) stays ignored, in the child too.
+    One that comes before the child has started waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._before: dict[int, Any] = {}
+        self._waiting: list[int] = []
         self.last: int | None = None
 
-    def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in FORWARDED:
-            self._before[number] = signal.signal(number, self._forward)
+    def __enter__(self) -> _ForwardSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in FORWARDED:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._forward)
+        return self
+
+    def attach(self, child: subprocess.Popen[bytes]) -> None:
+        """Name the child, and give it what has come for it."""
+        self._child = child
+        while self._waiting:
+            self._send(self._waiting.pop(0))
 
     def _forward(self, number: int, frame: FrameType | None) -> None:
         self.last = number
         # From a terminal, Ctrl-C reaches the child too: the kernel sends it to the whole group.
-        if number == signal.SIGINT and _has_terminal():
+        if number in FROM_TERMINAL and _has_terminal() and self._child is not None:
             return
-        if self._child.poll() is None:
+        if self._child is None:
+            self._waiting.append(number)
+        else:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def _has_terminal() -> bool:
+    """Tell whether this is the foreground job of a terminal, even with a redirected input."""
     try:
-        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+        fd = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except (OSError, AttributeError):
         return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except (OSError, AttributeError):
+        return False
+    finally:
+        os.close(fd)

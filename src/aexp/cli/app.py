@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 import typer
 from typer.exceptions import TyperException
 
 import aexp
 from aexp.cli import artifacts, install, ledger, runs, validate
-from aexp.cli.output import fail
-from aexp.errors import AexpError
+from aexp.cli.output import be_lenient, discard_output, fail, flush, note, one_line, say
+from aexp.clock import utc_now
+from aexp.errors import AexpError, StorageError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+UNEXPECTED = 70
+_REFUSALS = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
+)
+"""What a machine answers that has a problem of its own, and no fault of ours."""
 
 app = typer.Typer(
     name="aexp",
-    help="A git-native experiment ledger: record runs, push, pull, and trust what a finding claims.",
+    help="A git-native experiment ledger: record runs, push, pull, and trust what findings claim.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -35,7 +45,11 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        False,
+        "--version",
+        help="Print the version and exit.",
+        callback=_print_version,
+        is_eager=True,
     ),
 ) -> None:
     """Options that stand before the command."""
@@ -48,52 +62,74 @@ for module in (install, artifacts, runs, ledger, validate):
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status (the console script).
 
-    Every :class:`AexpError` ends in one line, a hint and its exit code. Anything unexpected goes
-    to a log file that the one line names.
+    Every :class:`AexpError` ends in one line, a hint and its exit code (trap 32), and so does
+    what the disk refuses. Anything unexpected goes to a log file that the one line names.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments in (["--version"], ["-V"]):
-        print(f"aexp {aexp.__version__}")
-        raise SystemExit(0)
-    raise SystemExit(_run(arguments))
+    be_lenient()
+    try:
+        try:
+            code = _run(arguments)
+        finally:
+            flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        discard_output()
+        code = BROKEN_PIPE
+    except OSError as error:  # our own output goes to a full disk
+        discard_output()
+        code = fail(f"cannot write the output: {error.strerror}", None, StorageError.exit_code)
+    raise SystemExit(code)
 
 
 def _run(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        say(f"aexp {aexp.__version__}")
+        return 0
     try:
         code = app(args=arguments, prog_name="aexp", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except AexpError as error:
         return fail(error.message, error.hint, error.exit_code)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "aexp"
-        return fail(_one_line(error.format_message()), f"see `{where} --help`", error.exit_code)
+        message = one_line(error.format_message())
+        if not message:  # no arguments: the help has been shown instead
+            return error.exit_code
+        return fail(message, f"see `{where} --help`", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return fail("interrupted", None, 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+        return fail("interrupted", None, INTERRUPTED)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise  # our own output
+        if error.errno not in _REFUSALS:
+            return fail(*_unexpected(error, arguments))
+        where = os.fsdecode(error.filename or "the disk")
+        hint = "check the permissions, and that the disk works and has room"
+        return fail(f"{where}: {error.strerror}", hint, StorageError.exit_code)
     except Exception as error:
-        return fail(*_unexpected(error))
+        return fail(*_unexpected(error, arguments))
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _unexpected(error: Exception) -> tuple[str, str, int]:
+def _unexpected(error: Exception, arguments: Sequence[str]) -> tuple[str, str, int]:
     """Write the traceback to a file and return the line, the hint and the exit code."""
     import tempfile
 
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    with tempfile.NamedTemporaryFile(
-        "w", prefix=f"aexp-{stamp}-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(f"aexp {aexp.__version__}, Python {sys.version}\narguments: {sys.argv}\n\n")
-        log.write("".join(traceback.format_exception(error)))
-    return (
-        f"unexpected {type(error).__name__}: {_one_line(str(error))}",
-        f"this is a fault in aexp; the details are in {Path(log.name)}",
-        70,
-    )
+    message = f"unexpected {type(error).__name__}: {one_line(str(error))}"
+    trace = "".join(traceback.format_exception(error))
+    stamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix=f"aexp-{stamp}-",
+            suffix=".log",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as log:
+            log.write(f"aexp {aexp.__version__}, Python {sys.version}\n")
+            log.write(f"arguments: {list(arguments)}\n\n{trace}")
+    except OSError:
+        note(trace)
+        return message, "this is a fault in aexp; no log file could be written", UNEXPECTED
+    return message, f"this is a fault in aexp; the details are in {log.name}", UNEXPECTED

@@ -2,30 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
+_IN_PROSE = {code: text for code, text in _CONTROL.items() if chr(code) not in "\n\t"}
+
+
+def be_lenient() -> None:
+    """Let any text be printed: what the terminal's encoding lacks is shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Hand everything printed to the operating system.
+
+    Raises:
+        OSError: standard output is closed or full.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Send the rest of standard output nowhere, so that Python does not fail on it at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
 
 def say(line: str = "") -> None:
-    """Print one line to standard output, exactly as it is (no markup: trap 31)."""
-    print(line)
+    """Print one line to standard output, exactly as it is (no markup: trap 31).
+
+    Control characters other than newlines and tabs are shown as escapes: names and notes come
+    from other people, and a terminal would obey them.
+    """
+    print(line.translate(_IN_PROSE))
 
 
 def note(line: str) -> None:
     """Print one line to standard error."""
-    print(line, file=sys.stderr)
+    print(line.translate(_IN_PROSE), file=sys.stderr)
 
 
 def fail(message: str, hint: str | None, exit_code: int) -> int:
-    """Print an error and its hint to standard error and return ``exit_code``."""
-    sys.stdout.flush()
-    note(f"error: {message}")
+    """Print an error and its hint to standard error, a line each, and return ``exit_code``."""
+    with contextlib.suppress(OSError):  # the caller flushes again, and handles it
+        flush()
+    note(f"error: {_cell(message)}")
     if hint:
-        note(f"hint: {hint}")
+        note(f"hint: {_cell(hint)}")
     return exit_code
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` with every run of white space made one blank."""
+    return " ".join(text.split())
 
 
 def say_json(value: Any) -> None:
@@ -36,18 +77,26 @@ def say_json(value: Any) -> None:
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
     """Print a table that fits the terminal; the widest columns are cut when it does not.
 
+    Nothing is cut for a pipe or a file: what reads them wants the whole ids.
+
     Args:
         headers: one per column.
         rows: cells as text.
         indent: put before every line.
     """
-    cells = [list(map(str, headers)), *(list(map(str, row)) for row in rows)]
+    cells = [list(map(_cell, row)) for row in (headers, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    room = shutil.get_terminal_size((80, 24)).columns - len(indent)
-    widths = _shrink(widths, room - 2 * (len(widths) - 1))
+    if sys.stdout is not None and sys.stdout.isatty():
+        room = shutil.get_terminal_size((80, 24)).columns - len(indent)
+        widths = _shrink(widths, room - 2 * (len(widths) - 1))
     for row in cells:
         line = "  ".join(_fit(cell, width) for cell, width in zip(row, widths, strict=True))
         print((indent + line).rstrip())
+
+
+def _cell(text: object) -> str:
+    """Return ``text`` on one line, whatever it holds."""
+    return str(text).translate(_CONTROL)
 
 
 def _shrink(widths: list[int], room: int) -> list[int]:

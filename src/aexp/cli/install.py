@@ -140,7 +140,7 @@ def _show_next(plan: InstallPlan) -> None:
     if plan.to_commit:
         say(f"  git add {' '.join(plan.to_commit)} && git commit -m 'Install aexp'")
     say("  aexp run --sp seed=0 -- python train.py   # your first recorded run")
-    say("  aexp status                               # what is here, and what is not shared")
+    say("  aexp status                               # what is here, what is not shared")
     if ".claude" not in plan.to_commit:
         note("note: git ignores .claude/, so the slash commands stay on this machine")
 

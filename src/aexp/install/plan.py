@@ -152,7 +152,7 @@ def _inside(root: Path, folder: Path) -> str | None:
 def _gitignore_changes(layout: Layout, gitignore: bytes, hidden: dict[str, Hiding]) -> list[Change]:
     changes: list[Change] = []
     if gitignore != read_or_none(layout.root / ".gitignore"):
-        detail = "the ledger is shared, the rest of .aexp/ and the runs are not"
+        detail = "shares the ledger, keeps runs and settings local"
         changes.append(Change("merged_gitignore", ".gitignore", detail, gitignore))
     by_rule: dict[Hiding, list[str]] = {}
     for what, probe in _PROBES.items():

@@ -79,13 +79,28 @@ def cli_page() -> str:
 
 def command_section(name: str, command: Any) -> str:
     """Return one command's usage, description, arguments and options."""
-    context = command.context_class(command, info_name=name)
-    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    usage = f"{name} COMMAND" if hasattr(command, "commands") else usage_line(name, command)
     parts = [f"## {name}", f"```text\n{usage}\n```", description(command.help)]
     rows = [parameter_row(parameter) for parameter in command.params if is_shown(parameter)]
     if rows:
         parts.append(markdown_table(("argument or option", "meaning"), rows))
     return "\n\n".join(part for part in parts if part)
+
+
+def usage_line(name: str, command: Any) -> str:
+    """Return how a command is called."""
+    pieces = [name, "[OPTIONS]"]
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            spelling = argument_name(parameter)
+            spelling += "..." if parameter.nargs == -1 and not spelling.endswith("…") else ""
+            pieces.append(spelling if parameter.required else f"[{spelling}]")
+    return " ".join(pieces)
+
+
+def argument_name(parameter: Any) -> str:
+    """Return what stands for an argument in a usage line."""
+    return str(parameter.metavar or parameter.name.upper())
 
 
 def description(text: str | None) -> str:
@@ -110,23 +125,26 @@ def is_shown(parameter: Any) -> bool:
 def parameter_row(parameter: Any) -> tuple[str, str]:
     """Return how a parameter is written, and what it means."""
     if parameter.param_type_name == "argument":
-        spelling = f"`{parameter.human_readable_name}`"
+        spelling = f"`{argument_name(parameter)}`"
     else:
         names = ", ".join(parameter.opts)
         if parameter.secondary_opts:
             names += " / " + ", ".join(parameter.secondary_opts)
         spelling = f"`{names}`"
-    notes = []
-    if parameter.required:
-        notes.append("required")
-    if getattr(parameter, "multiple", False) or parameter.nargs == -1:
+    meaning = " ".join((getattr(parameter, "help", None) or "").split())
+    notes = ["required"] if parameter.required else []
+    if getattr(parameter, "multiple", False) and "repeated" not in meaning:
         notes.append("may be repeated")
-    if choices := getattr(parameter.type, "choices", None):
+    if choices := getattr(kind_of(parameter), "choices", None):
         notes.append("one of " + ", ".join(f"`{getattr(c, 'value', c)}`" for c in choices))
     if has_telling_default(parameter):
         notes.append(f"default: `{default_text(parameter)}`")
-    meaning = " ".join((getattr(parameter, "help", None) or "").split())
     return spelling, meaning + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def kind_of(parameter: Any) -> Any:
+    """Return what describes a parameter's type; typer has renamed it between releases."""
+    return getattr(parameter, "type_descriptor", None) or getattr(parameter, "type", None)
 
 
 def has_telling_default(parameter: Any) -> bool:
@@ -175,7 +193,8 @@ def variables_read() -> set[str]:
             is_name = name.isupper() and "_" in name and name.replace("_", "").isalnum()
             if is_name and not name.endswith("_"):
                 names.add(name)
-    return names - {"GIT_SSH", "GIT_ASKPASS", "GIT_TRACE", "GIT_TERMINAL_PROMPT", "LC_ALL"}
+    # Of git's own, the others are handed on to git, not looked at.
+    return {n for n in names if not n.startswith("GIT_") or n == "GIT_INDEX_FILE"} - {"LC_ALL"}
 
 
 def environment_page() -> str:

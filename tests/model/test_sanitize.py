@@ -135,6 +135,8 @@ HARMLESS = [
     "/v1/chat/completions",
     "/params/lr",
     "/camera/image_raw",
+    "/statepoint/data/path/0",  # pointers into an entry, as its `redacted` lists them
+    "/replicates/0/params/data.dir",
     "C:",
     "a:b",
     "12:30:45",
@@ -416,6 +418,14 @@ def test_pointers_are_rfc_6901_and_start_where_the_caller_says() -> None:
     clean, redacted = sanitize(value, pointer="/statepoint")
     assert redacted == ["/statepoint/a~1b/c~0d/1", "/statepoint/token"]
     assert clean["a/b"]["c~d"] == ["ok", REDACTED_PATH]
+
+
+def test_the_argument_of_an_option_in_a_command_line() -> None:
+    """LED-02: ["--token", "..."] is as bad as token=...; an ordinary argument is not."""
+    value = ["train.py", "--token", "q8Zr1LmX0pTyW2vB", "--tag", "q8Zr1LmX0pTyW2vB"]
+    clean, redacted = sanitize(value)
+    assert clean == ["train.py", "--token", REDACTED_SECRET, "--tag", "q8Zr1LmX0pTyW2vB"]
+    assert redacted == ["/2"]
 
 
 def test_unsafe_keys_are_renamed_without_losing_an_item() -> None:

@@ -50,7 +50,9 @@ _LEAD = (
 _KNOWN = rf"{_LEAD}/{_TOP}{_END}{_TAIL}+"
 _UNKNOWN = (
     r"(?:(?<![\w.~$%})\]*/\\^>@#-])|(?<=file://))"
-    r"/(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+)/)[A-Za-z][\w-]+"
+    r"/(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
+    r"|statepoint|params|metrics|environment|replicates|run_link|tracker|attachments|error"
+    r")/)[A-Za-z][\w-]+"
     r"(?:(?:/[\w.@+%~-]+){2,}|/[\w.@+%~-]*\w\.[A-Za-z]\w{0,4}(?![\w/]))/?"
 )
 _DRIVE = r"(?<![\w\\%)])(?:[A-Z]:[\\/](?=[\w.$@-])|[a-z]:[\\/](?=[\w.$@-]{2,}(?:[\\/]|\s|\Z)))"

@@ -121,15 +121,25 @@ class _Cleaner:
         if kind is dict:
             return self._mapping(value, pointer, secrecy)
         if kind is list or kind is tuple:
-            return [
-                item
-                if (t := type(item)) is int or t is float
-                else self._value(item, f"{pointer}/{i}", secrecy, holds_path)
-                for i, item in enumerate(value)
-            ]
+            return self._sequence(value, pointer, secrecy, holds_path)
         if isinstance(value, str):
             return self._text(str(value), pointer, secrecy, holds_path)
         return value
+
+    def _sequence(
+        self, value: Sequence[Json], pointer: str, secrecy: int, holds_path: bool
+    ) -> list[Json]:
+        clean: list[Json] = []
+        for number, item in enumerate(value):
+            kind = type(item)
+            if kind is int or kind is float:
+                clean.append(item)
+                continue
+            inner = secrecy
+            if number:  # a command line: ["--token", "..."]
+                inner = max(secrecy, _option(value[number - 1]), _option(clean[-1]))
+            clean.append(self._value(item, f"{pointer}/{number}", inner, holds_path))
+        return clean
 
     def _mapping(self, value: dict[str, Json], pointer: str, secrecy: int) -> dict[str, Json]:
         clean: dict[str, Json] = {}
@@ -201,6 +211,13 @@ class _Cleaner:
                 text = self._rewrite(text)
             text = redact_paths(text, holds_path, hit)
         return text
+
+
+def _option(item: Json) -> int:
+    """Return how secret the argument after ``item`` is, when ``item`` is an option's name."""
+    if type(item) is str and item.startswith("--") and len(item) < 80 and "=" not in item:
+        return key_info(item).secrecy
+    return ORDINARY
 
 
 def _escape(key: str) -> str:

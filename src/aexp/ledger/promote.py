@@ -157,9 +157,10 @@ def prepare(
         relabel=relabel,
     )
     parts = ours if known is None else merge(known, ours)
-    unchanged = raw is not None and known is not None and parts == known
+    sound = raw is not None and replaced is None
+    unchanged = sound and parts == known
     entry = put_together(parts)
-    outcome = Outcome.UNCHANGED if unchanged else Outcome.REFRESHED if raw else Outcome.PROMOTED
+    outcome = Outcome.UNCHANGED if unchanged else Outcome.PROMOTED if raw is None else Outcome.REFRESHED
     promotion = Promotion(record.job_id, path, outcome, entry, replaced)
     return Prepared(
         promotion,

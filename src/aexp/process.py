@@ -190,11 +190,10 @@ def run_command(
                 signals.attach(child)
                 if on_start is not None:
                     on_start(child.pid)
-                _stream(child, sink)
             except BaseException:
-                child.kill()
-                child.wait()
+                _give_up(child)
                 raise
+            _stream(child, sink)
     finally:
         sink.close()
     return CommandOutcome(child.returncode, signals.last, sink.error)
@@ -224,6 +223,11 @@ def _start(
             f"cannot start {command[0]!r}: {reason}",
             hint=hints.get(getattr(error, "errno", None) or 0, usual),
         ) from None
+
+
+def _give_up(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.communicate()
 
 
 def _stream(child: subprocess.Popen[bytes], sink: _LogSink) -> None:

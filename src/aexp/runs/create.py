@@ -70,7 +70,7 @@ def create(
     if (statepoint or {}).get("experiment_id") not in (None, experiment_id):
         raise UsageError("the state point names another experiment than experiment_id does")
     point = prepare_statepoint(given)
-    artifact = _experiment(layout, experiment_id, missing) if experiment_id else None
+    artifact = None if experiment_id is None else _experiment(layout, experiment_id, missing)
     if artifact is not None and resolve:
         point = prepare_statepoint(resolve_conditions(artifact, point))
     full: dict[str, Json] = {"experiment_id": experiment_id} if experiment_id else {}

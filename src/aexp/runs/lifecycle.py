@@ -59,8 +59,10 @@ def lifecycle(
         raise
     finally:
         stop.set()
-        attempt.close()
-        end_attempt(store, job_id, attempt_id, status, ended_by, problem)
+        try:
+            attempt.close()
+        finally:  # a full disk loses metrics, but must not leave the run running
+            end_attempt(store, job_id, attempt_id, status, ended_by, problem)
 
 
 def end_attempt(

@@ -281,6 +281,7 @@ def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, J
 def _remember_failure(store: RunStore, record: RunRecord, error: Exception) -> None:
     """Say once on standard error that promotion failed, and remember it (RUN-04)."""
     reason = " ".join(str(error).split()) or type(error).__name__
+    reason = reason.replace(f"{store.layout.root}/", "")
     line = f"[aexp ledger] promote_to_ledger failed for {record.job_id}: {reason}\n"
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,12 @@ def test_make_refuses_an_old_python_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "aexp needs Python 3.11 or later" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_contributors_are_told_the_layers_that_are_checked() -> None:
+    """The import law in CONTRIBUTING.md is the one of the contract."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (law,) = [contract for contract in contracts if contract["id"] == "law"]
+    text = "\n".join(law["layers"])
+    assert f"```text\n{text}\n```" in (CHECKOUT / "CONTRIBUTING.md").read_text("utf-8")

@@ -138,7 +138,9 @@ def take_apart(entry: Mapping[str, Json]) -> Parts:
         top["redacted"] = sorted(own)
     job_id = str(entry["job_id"])
     retracted = entry.get("retracted")
-    attempts = [] if retracted else [top, *(dict(r) for r in entry.get("replicates") or ())]
+    attempts = (
+        [] if retracted is not None else [top, *(dict(r) for r in entry.get("replicates") or ())]
+    )
     link = entry.get("run_link")
     return Parts(
         identity={key: entry[key] for key in IDENTITY_FIELDS if key in entry},
@@ -204,7 +206,7 @@ def merge(first: Parts, second: Parts) -> Parts:
     identity, redacted = min(
         (first.identity, first.identity_redacted),
         (second.identity, second.identity_redacted),
-        key=lambda pair: (len(pair[1]), len(pair[0]) * -1, compact_bytes(pair[0])),
+        key=lambda pair: (len(pair[1]), len(pair[0]) * -1, compact_bytes(pair[0]), pair[1]),
     )
     links = [link for link in (first.link, second.link) if link is not None]
     tombstones = [t for t in (first.retracted, second.retracted) if t is not None]
@@ -215,7 +217,9 @@ def merge(first: Parts, second: Parts) -> Parts:
         identity=identity,
         identity_redacted=redacted,
         link=max(links, key=_link_order, default=None),
-        attempts=() if retracted else _merge_attempts((*first.attempts, *second.attempts)),
+        attempts=()
+        if retracted is not None
+        else _merge_attempts((*first.attempts, *second.attempts)),
         retracted=retracted,
     )
 

@@ -11,7 +11,7 @@ from aexp.errors import AmbiguousIdError, NotFoundError, UsageError
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
-_EXPERIMENT = re.compile(r"E\d{3,}")
+_EXPERIMENT = re.compile(r"E[0-9]{3,}")
 
 SHORT = 8
 """How many digits of a job id are shown in tables."""

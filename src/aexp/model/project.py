@@ -124,8 +124,10 @@ def attempt_fields(
     if tracker := _picked(facts.get("tracker"), TRACKER_FIELDS):
         fields["tracker"] = tracker
     if error := _picked(facts.get("error"), ("type", "message")):
-        fields["error"] = {key: str(value)[:ERROR_LENGTH] for key, value in error.items()}
+        fields["error"] = {key: str(value) for key, value in error.items()}
     clean, pointers = sanitize(_without_nonfinite(fields), roots=roots)
+    if "error" in clean:  # cut only now: half a secret would not be recognized as one
+        clean["error"] = {key: value[:ERROR_LENGTH] for key, value in clean["error"].items()}
     if pointers:
         clean["redacted"] = sorted(pointers)
     return clean  # type: ignore[no-any-return]

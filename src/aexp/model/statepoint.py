@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -58,8 +59,15 @@ def nest_keys(flat: Mapping[str, Json]) -> dict[str, Json]:
             if not isinstance(value, dict):
                 raise UsageError(f"{dotted!r} is both a value and a mapping")
             value = _merged(here[parts[-1]], value, dotted)
+        elif parts[-1] in here and not same_json(here[parts[-1]], value):
+            raise UsageError(f"{dotted} is given twice")
         here[parts[-1]] = value
     return result
+
+
+def same_json(first: Json, second: Json) -> bool:
+    """Return whether two values are the same in a state point: 1, 1.0 and True differ."""
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 def _merged(first: dict[str, Json], second: dict[str, Json], dotted: str) -> dict[str, Json]:
@@ -67,7 +75,7 @@ def _merged(first: dict[str, Json], second: dict[str, Json], dotted: str) -> dic
     for key, value in second.items():
         if isinstance(result.get(key), dict) and isinstance(value, dict):
             value = _merged(result[key], value, f"{dotted}.{key}")
-        elif key in result and result[key] != value:
+        elif key in result and not same_json(result[key], value):
             raise UsageError(f"{dotted}.{key} is given twice")
         result[key] = value
     return result

@@ -82,9 +82,11 @@ def decode_record(line: bytes) -> Record:
 
 
 def encode_record(record: Record) -> bytes:
-    """Return one line, with its newline. Non-finite metric values become strings (trap 69)."""
-    if isinstance(record, Metric) and isinstance(record.value, float):
-        record.value = encode_number(record.value)
+    """Return one line, with its newline. Non-finite values become strings (trap 69)."""
+    if not isinstance(record, Header) and isinstance(record.value, float):
+        value = encode_number(record.value)
+        if value is not record.value:
+            record = msgspec.structs.replace(record, value=value)
     return msgspec.json.encode(record) + b"\n"
 
 
@@ -165,7 +167,7 @@ def _fold(metrics: dict[str, MetricSummary], record: Metric) -> None:
     value = decode_number(record.value)
     if value is None:
         return
-    low = None if value != value else value
+    low = None if value != value else value + 0.0  # -0.0 and 0.0 are one bound
     seen = metrics.get(record.name)
     if seen is None:
         metrics[record.name] = MetricSummary(value, 1, low, low, record.step, record.time)
@@ -178,8 +180,8 @@ def _fold(metrics: dict[str, MetricSummary], record: Metric) -> None:
         seen.value, seen.step, seen.time = value, record.step, record.time
 
 
-def _order(step: int | None, time: float, value: float) -> tuple[int, float, str]:
-    return (-1 if step is None else step, time, repr(value))
+def _order(step: int | None, time: float, value: float) -> tuple[bool, int, float, str]:
+    return (step is not None, step or 0, time, repr(value))
 
 
 def params_of(document: Mapping[str, Json], streamed: Mapping[str, Json]) -> dict[str, Json]:

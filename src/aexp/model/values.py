@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from aexp.errors import UnsafeValueError, UsageError
 from aexp.model.canonical import Json, decode_json
-from aexp.model.statepoint import nest_keys
+from aexp.model.statepoint import nest_keys, same_json
 
-_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _OPEN = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -32,14 +32,23 @@ def parse_value(text: str) -> Json:
         pass
     if not _DECIMAL.fullmatch(stripped):
         return text
-    if re.fullmatch(r"[+-]?\d+", stripped):
-        return int(stripped) if not _has_leading_zero(stripped) else text
+    if re.fullmatch(r"[+-]?[0-9]+", stripped):
+        return _integer(stripped) if not _has_leading_zero(stripped) else text
     if _has_leading_zero(stripped):
         return text
     value = float(stripped)
     if value in (float("inf"), float("-inf")):
         raise UnsafeValueError(f"{text} is too large for a number", hint="quote it: 'key:=value'")
     return value
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python limits how many digits it converts
+        raise UnsafeValueError(
+            f"a number of {len(text)} digits is too large", hint="quote it: 'key:=value'"
+        ) from None
 
 
 def _has_leading_zero(text: str) -> bool:
@@ -67,7 +76,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Json]:
     for text in texts:
         for part in split_commas(text):
             key, value = _parse_pair(part)
-            if key in flat and (flat[key], type(flat[key])) != (value, type(value)):
+            if key in flat and not same_json(flat[key], value):
                 raise UsageError(f"--sp gives {key} twice: {flat[key]!r} and {value!r}")
             flat[key] = value
     return nest_keys(flat)
@@ -83,7 +92,8 @@ def _parse_pair(part: str) -> tuple[str, Json]:
         raise UsageError(f"--sp has no key in {part!r}", hint="write key=value, for example lr=0.1")
     text = text.strip()
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
-        text, forced = text[1:-1], True
+        parsed = text if forced else parse_value(text)
+        return key, text[1:-1] if parsed == text else parsed
     return key, text if forced else parse_value(text)
 
 

@@ -91,6 +91,8 @@ class RunStore:
         """
         config = self.layout.run_store / CONFIG_FILE
         if not config.is_file():
+            # Ignored by git even where `aexp install` was never run (trap 24).
+            write_atomic(self.layout.run_store / ".gitignore", b"*\n")
             write_atomic(config, CONFIG_TEXT)
         try:
             make_folder(self.workspace)

@@ -160,7 +160,9 @@ def prepare(
     sound = raw is not None and replaced is None
     unchanged = sound and parts == known
     entry = put_together(parts)
-    outcome = Outcome.UNCHANGED if unchanged else Outcome.PROMOTED if raw is None else Outcome.REFRESHED
+    outcome = Outcome.PROMOTED if raw is None else Outcome.REFRESHED
+    if unchanged:
+        outcome = Outcome.UNCHANGED
     promotion = Promotion(record.job_id, path, outcome, entry, replaced)
     return Prepared(
         promotion,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,19 @@ from pathlib import Path
 
 from aexp import settings
 from aexp.workspace.streams import StreamWriter
+
+_opening = threading.Lock()
+"""Held while a stream is opened: two threads that open one each would lose the first's records."""
+
+
+def _renew_lock() -> None:
+    """Replace the lock in a forked child, where its holder may not exist."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass
@@ -29,11 +43,12 @@ class ActiveAttempt:
 
     def writer(self) -> StreamWriter:
         """Return this process's stream, opened when first needed and anew after a fork."""
-        writer = self._writer
-        if writer is None or writer.pid != os.getpid() or writer.closed:
-            writer = StreamWriter(self.folder, job_id=self.job_id, attempt_id=self.attempt_id)
-            self._writer = writer
-        return writer
+        with _opening:
+            writer = self._writer
+            if writer is None or writer.pid != os.getpid() or writer.closed:
+                writer = StreamWriter(self.folder, job_id=self.job_id, attempt_id=self.attempt_id)
+                self._writer = writer
+            return writer
 
     def close(self) -> None:
         """Make everything recorded durable."""
@@ -66,8 +81,9 @@ def active_attempt() -> ActiveAttempt | None:
     told = settings.run_environment()
     if told is None:
         return None
-    known = _from_environment
-    if known is None or (known.job_id, known.attempt_id) != (told.job_id, told.attempt_id):
-        known = ActiveAttempt(told.job_id, told.attempt_id, Path(told.workspace))
-        _from_environment = known
-    return known
+    with _opening:
+        known = _from_environment
+        if known is None or (known.job_id, known.attempt_id) != (told.job_id, told.attempt_id):
+            known = ActiveAttempt(told.job_id, told.attempt_id, Path(told.workspace))
+            _from_environment = known
+        return known

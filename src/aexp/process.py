@@ -227,7 +227,10 @@ def _start(
 
 def _give_up(child: subprocess.Popen[bytes]) -> None:
     child.kill()
-    child.communicate()
+    child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _stream(child: subprocess.Popen[bytes], sink: _LogSink) -> None:

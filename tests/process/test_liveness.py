@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +84,7 @@ def test_processes_that_start_in_turn_differ() -> None:
 @pytest.mark.parametrize(
     "change", [{"host": "elsewhere"}, {"boot_id": "another"}, {"pid_namespace": "pid:[1]"}]
 )
-def test_what_cannot_be_seen_from_here_is_unknown(change: dict[str, str]) -> None:
+def test_what_cannot_be_seen_from_here_is_unknown(change: dict[str, Any]) -> None:
     """RUN-06: another host, another boot, another container: the heartbeat decides."""
     for pid in (os.getpid(), 2**22 + 1):
         assert liveness(replace(this_process(), pid=pid, **change)) is Liveness.UNKNOWN
@@ -166,8 +168,6 @@ def test_a_child_describes_itself_as_its_parent_sees_it(tmp_path: Path) -> None:
         env={**os.environ, **checkout_environ()},
     ) as other:
         assert other.stdout is not None
-        import json
-
         told = Owner.from_json(json.loads(other.stdout.readline()))
         assert told == describe_process(other.pid)
         other.communicate("")

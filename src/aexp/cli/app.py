@@ -85,6 +85,7 @@ def _run(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         say(f"aexp {aexp.__version__}")
         return 0
+    streams = sys.stdout, sys.stderr
     try:
         code = app(args=arguments, prog_name="aexp", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -99,6 +100,12 @@ def _run(arguments: list[str]) -> int:
         return fail(message, f"see `{where} --help`", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return fail("interrupted", None, INTERRUPTED)
+    except SystemExit as stop:
+        # typer meets a broken pipe before we do, and makes an ordinary exit of it.
+        sys.stdout, sys.stderr = streams
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
     except OSError as error:
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise  # our own output

@@ -139,7 +139,13 @@ def bisecting(machine: Machine) -> None:
     machine.git("bisect", "start")
 
 
+def ignoring(machine: Machine) -> None:
+    """Hide the ledger with a rule of the user's own."""
+    machine.write(".gitignore", machine.read(".gitignore") + "\n.aexp/\n")
+
+
 STATES = {
+    "a rule of git ignores the ledger": ignoring,
     "HEAD is detached": detach,
     "git does not know who you are": forget_identity,
     "a merge is in progress": merging,

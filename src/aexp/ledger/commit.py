@@ -33,6 +33,8 @@ _UNFINISHED = {
     "rebase-apply": "a rebase or am",
 }
 _LOCK_RETRIES = 20
+_PROBE = f"{LEDGER_DIR_REL}/{'0' * 32}.json"
+"""A path where an entry would stand, to ask git about."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ def why_not(layout: Layout) -> tuple[str, str] | None:
             "the ledger is outside the sparse checkout",
             f"run `git sparse-checkout add {LEDGER_DIR_REL}`",
         )
+    if git.run("check-ignore", "-q", "--", _PROBE, check=False).returncode == 0:
+        return (
+            "a rule of git ignores the ledger",
+            f"remove the rule that `git check-ignore -v {_PROBE}` names",
+        )
     return None
 
 
@@ -85,8 +92,7 @@ def _is_sparse(git: Git, layout: Layout) -> bool:
     """Return whether the sparse checkout leaves the ledger out."""
     if git.run("config", "--bool", "core.sparseCheckout", check=False).text != "true":
         return False
-    probe = f"{LEDGER_DIR_REL}/{'0' * 32}.json"
-    checked = git.run("sparse-checkout", "check-rules", "-z", stdin=probe.encode(), check=False)
+    checked = git.run("sparse-checkout", "check-rules", "-z", stdin=_PROBE.encode(), check=False)
     if checked.returncode == 0:
         return not checked.stdout
     # git before 2.41 has no check-rules: a skipped ledger path tells.

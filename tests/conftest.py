@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aexp.clock import use_clock
 from tests.support import failing
@@ -25,6 +26,12 @@ from tests.support.machines import (
 )
 from tests.support.paths import WEIRD_NAMES
 from tests.support.sealed import sealed_environ
+
+# A busy machine is no fault of the property that is tested.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("suite")
 
 REAL_HOME = Path.home()
 _guard: HomeGuard | None = None

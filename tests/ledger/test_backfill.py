@@ -391,3 +391,10 @@ def test_promoters_at_once_agree(installed_repo: Machine) -> None:
     assert (set(ledger.entries), ledger.problems) == (set(ids), ())
     assert len(ledger_bytes(installed_repo)) == 5
     assert "5 skipped" in backfill(installed_repo)
+
+
+def test_no_run_store_on_a_detached_head_is_no_failure(repo: Machine) -> None:
+    """LED-07: without a run store there is nothing to commit; CI checks out a detached HEAD."""
+    repo.git("checkout", "-q", "--detach")
+    done = repo.aexp_fast("ledger", "backfill")
+    assert done.stdout.startswith("0 promoted, 0 refreshed, 0 skipped, 0 failed")

@@ -68,6 +68,7 @@ def backfill(
     """Bring every ended run of this machine into the ledger, and commit the ledger."""
     from aexp.ledger.backfill import backfill as run_backfill
     from aexp.ledger.commit import commit_ledger
+    from aexp.workspace.store import RunStore
 
     layout = open_layout()
     label = None if machine_label is None else check_machine_label(machine_label)
@@ -95,8 +96,10 @@ def backfill(
             f"{len(report.failed)} of the ended runs could not be promoted",
             hint="see the lines above; the others are in the ledger",
         )
-    if skipped is not None and (layout.git_dir is not None):
+    if skipped is not None and RunStore(layout).exists():
         raise skipped
+    if skipped is not None:
+        note(skipped.message)
 
 
 def _say_commit(done: object) -> None:

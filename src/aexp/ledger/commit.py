@@ -165,20 +165,27 @@ def _message(paths: Sequence[str]) -> str:
     return f"aexp ledger: {count} {'entry' if count == 1 else 'entries'}"
 
 
-def _commit(
-    git: Git, layout: Layout, paths: Sequence[str], message: str, hooks: bool
-) -> str | None:
-    listed = b"\0".join(os.fsencode(path) for path in paths)
-    from_stdin = ("--pathspec-from-file=-", "--pathspec-file-nul")
-    # ls-files and friends take the paths literally; so must these.
-    literal = ("--literal-pathspecs",)
+def _commit(git: Git, layout: Layout, paths: Sequence[str], message: str, hooks: bool) -> str:
     assert layout.git_dir is not None
     index = layout.git_dir / "index"
     backup = layout.git_dir / f"aexp-index-{os.getpid()}"
     before = shutil.copy2(index, backup) if index.exists() else None
+    try:
+        commit = _add_and_commit(git, paths, message, hooks)
+    except GitError:
+        _restore(git, index, before)
+        raise
+    backup.unlink(missing_ok=True)
+    return commit
+
+
+def _add_and_commit(git: Git, paths: Sequence[str], message: str, hooks: bool) -> str:
+    listed = b"\0".join(os.fsencode(path) for path in paths)
+    from_stdin = ("--pathspec-from-file=-", "--pathspec-file-nul")
+    # ls-files and friends take the paths literally; so must these.
+    literal = ("--literal-pathspecs",)
     staged = _run_locked(git, *literal, "add", *from_stdin, stdin=listed)
     if staged.returncode != 0:
-        _restore(git, index, before)
         raise GitError(f"git add failed: {_last_line(staged.stderr)}")
     config = [] if hooks else [f"core.hooksPath={os.devnull}"]
     options = [] if hooks else ["--no-verify"]
@@ -199,12 +206,10 @@ def _commit(
         config=config,
     )
     if done.returncode != 0:
-        _restore(git, index, before)
         raise GitError(
             f"git commit failed: {_last_line(done.stderr)}",
             hint="the entries are written; commit them yourself or use --no-commit",
         )
-    backup.unlink(missing_ok=True)
     return git.run("rev-parse", "HEAD").text
 
 

@@ -1,4 +1,4 @@
-"""Commands about runs: new-run, run, list-runs, show-run, list-batches, link, recover, status."""
+"""Commands about runs: new-run, run, list-runs, show-run, list-batches, link, recover."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aexp.cli import status as overview_command
 from aexp.cli.output import note, say, say_json, table
 from aexp.errors import PartialFailureError, UsageError
 from aexp.repo import open_layout
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
     app.command("list-batches", rich_help_panel=PANEL)(list_batches)
     app.command("link", rich_help_panel=PANEL)(link)
     app.command("recover", rich_help_panel=PANEL)(recover)
-    app.command("status", rich_help_panel=PANEL)(status)
+    overview_command.register(app)
 
 
 def new_run(
@@ -351,49 +352,6 @@ def recover(
         note(f"failed: {name[:32]}: {reason}")
     if failed:
         raise PartialFailureError(f"{len(failed)} could not be mended")
-
-
-def status(format: Format = "table") -> None:
-    """Show what is here, what is in the ledger, and what is not shared yet. Changes nothing."""
-    from dataclasses import asdict
-
-    from aexp.runs.overview import overview
-
-    _check_format(format)
-    layout = open_layout()
-    found = overview(layout)
-    if format == "json":
-        say_json(asdict(found))
-        return
-    say(f"machine:      {found.machine}" + ("" if found.installed else " (not installed)"))
-    say(f"runs here:    {_pairs(found.here) if found.here else 'none'}")
-    machines = f" ({_pairs(found.machines)})" if found.machines else ""
-    say(f"ledger:       {found.in_ledger} entries{machines}")
-    todo: list[tuple[str, str]] = []
-    if found.damaged:
-        todo.append((f"{len(found.damaged)} damaged runs here", "aexp validate"))
-    if found.problems:
-        todo.append((f"{found.problems} ledger files with problems", "aexp validate"))
-    for job_id, reason in found.failed.items():
-        todo.append((f"promotion of {job_id[:8]} failed: {reason}", "aexp ledger backfill"))
-    if found.cut_off:
-        todo.append((f"{len(found.cut_off)} promotions were cut off", "aexp recover --apply"))
-    if found.unpromoted:
-        todo.append(
-            (f"{len(found.unpromoted)} ended runs are not in the ledger", "aexp ledger backfill")
-        )
-    if found.uncommitted:
-        todo.append(
-            (f"{len(found.uncommitted)} ledger files are not committed", "aexp ledger backfill")
-        )
-    if found.unpushed:
-        todo.append((f"{found.unpushed} commits are not pushed", "git push"))
-    if not todo:
-        say("nothing to do: everything is shared" if found.unpushed == 0 else "nothing to do here")
-        return
-    say()
-    for what, how in todo:
-        say(f"- {what}: {how}")
 
 
 def _check_format(format: str) -> None:

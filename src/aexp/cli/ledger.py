@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from aexp.cli import merging
 from aexp.cli.output import note, say, say_json, table
 from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError, UsageError
 from aexp.repo import check_machine_label, open_layout
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("backfill")(backfill)
     group.command("list")(list_entries)
     group.command("show")(show)
+    merging.register(group)
     app.add_typer(group, rich_help_panel="Ledger")
 
 

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from harness import Report, Row, median_seconds
+from harness import Command, Options, Report, Row, Target, side_by_side
 
-BARE = "python -c pass"
-VERSION = "aexp --version"
-HELP = "aexp --help"
-IMPORT = "import aexp"
-
-VERSION_TARGET_S = 0.12
-HELP_TARGET_S = 0.20
-IMPORT_TARGET_S = 0.030
-"""Above bare Python."""
+FLOOR = "python -c pass"
+TARGETS = {
+    "aexp --version": Target(0.12),
+    "aexp --help": Target(0.20),
+    "import aexp": Target(0.030, above_floor=True),
+}
 
 
-def measure(repeats: int = 20) -> Report:
+def measure(options: Options) -> list[Report]:
     """Measure starting up, taking turns with a bare interpreter."""
-    aexp = str(Path(sys.executable).parent / "aexp")
-    found = median_seconds(
-        {
-            BARE: [sys.executable, "-c", "pass"],
-            IMPORT: [sys.executable, "-c", "import aexp"],
-            VERSION: [aexp, "--version"],
-            HELP: [aexp, "--help"],
-        },
-        repeats=repeats,
+    ours, peer = options.ours, options.peer
+    commands = {
+        FLOOR: Command([sys.executable, "-c", "pass"]),
+        "aexp --version": Command([ours.aexp, "--version"]),
+        "aexp --help": Command([ours.aexp, "--help"]),
+        "import aexp": Command([str(ours.python), "-c", "import aexp"]),
+    }
+    if peer is not None:
+        commands |= {
+            "peer aexp --version": Command([peer.aexp, "version"]),
+            "peer aexp --help": Command([peer.aexp, "--help"]),
+            "peer import aexp": Command([str(peer.python), "-c", "import aexp"]),
+        }
+    found = side_by_side(commands, repeats=options.starts, warmup=2)
+    rows = tuple(
+        Row(f"`{name}`", found[name], found.get(f"peer {name}"), found[FLOOR], target)
+        for name, target in TARGETS.items()
     )
-    bare = found[BARE]
-
-    def row(name: str, target: str, met: bool) -> Row:
-        return Row(f"`{name}`", found[name], found[name] / bare, target, met)
-
-    return Report(
-        "Start-up",
-        (
-            Row(f"`{BARE}`", bare, 1.0),
-            row(IMPORT, "≤ 30 ms above bare Python", found[IMPORT] - bare <= IMPORT_TARGET_S),
-            row(VERSION, "≤ 120 ms", found[VERSION] <= VERSION_TARGET_S),
-            row(HELP, "≤ 200 ms", found[HELP] <= HELP_TARGET_S),
-        ),
-        f"Median wall time of {repeats} starts each, in turns.",
-    )
-
-
-if __name__ == "__main__":
-    print(measure().markdown())
+    note = f"{options.starts} starts each. The floor is `{FLOOR}`."
+    if peer is not None:
+        note += " The peer has no `--version`; its `aexp version` was measured."
+    return [Report("Start-up", rows, note)]

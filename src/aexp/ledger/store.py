@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from aexp.errors import CorruptDataError, NewerSchemaError
@@ -26,8 +26,9 @@ from aexp.model.sanitize import find_secrets
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import Tree
 
-_SHARD = re.compile(r"[0-9a-f]{2}")
-_MARKERS = (b"<<<<<<< ", b">>>>>>> ")
+_PREFIX = f"{LEDGER_DIR_REL}/"
+_SHARD = re.compile(r"[0-9a-f]{2}/[^/]+")
+_MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 _DIGEST_LINE = re.compile(rb'\n  "record_digest": "(sha256:[0-9a-f]{64})",')
 
 
@@ -71,13 +72,11 @@ def entry_job_id(path: str) -> str | None:
 
     Both layouts count: ``<id>.json`` and ``<first two digits>/<id>.json`` (LED-13).
     """
-    below = PurePosixPath(path).relative_to(LEDGER_DIR_REL).parts
-    name = below[-1]
+    below = path[len(_PREFIX) :]
+    shard, slash, name = below.rpartition("/")
     if not name.endswith(".json") or not is_job_id(name[:-5]):
         return None
-    if len(below) == 1 or (len(below) == 2 and below[0] == name[:2]):
-        return name[:-5]
-    return None
+    return name[:-5] if not slash or shard == name[:2] else None
 
 
 def read_ledger(tree: Tree) -> Ledger:
@@ -134,7 +133,7 @@ def judge(
 
     if isinstance(data, OSError):
         return broken("ledger.malformed", f"it cannot be read: {data.strerror or data}")
-    if any(line.startswith(_MARKERS) for line in data.splitlines()):
+    if (b"<<<<<<< " in data or b">>>>>>> " in data) and _MARKER.search(data):
         return broken("ledger.conflict", "it holds git's conflict markers")
     try:
         entry = check_entry(decode_json(data))
@@ -182,8 +181,8 @@ def _has_duplicate_keys(data: bytes) -> bool:
 
 def _is_run_file(path: str) -> bool:
     """Return whether ``path`` stands where entries stand (named subfolders hold other records)."""
-    below = PurePosixPath(path).relative_to(LEDGER_DIR_REL).parts
-    return len(below) == 1 or (len(below) == 2 and _SHARD.fullmatch(below[0]) is not None)
+    below = path[len(_PREFIX) :]
+    return "/" not in below or _SHARD.fullmatch(below) is not None
 
 
 def _stray(path: str) -> LedgerProblem:

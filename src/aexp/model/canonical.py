@@ -26,6 +26,13 @@ NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """The strings that stand for non-finite numbers in files (LED-02)."""
 
 
+# `json.dumps` makes an encoder each time it is called with options; these are made once.
+_SIGNAC_FORM = json.JSONEncoder(sort_keys=True).encode
+_COMPACT_FORM = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
 def compact_bytes(value: Json) -> bytes:
     """Return the shortest canonical encoding of ``value`` (for digests and comparisons).
 
@@ -33,9 +40,7 @@ def compact_bytes(value: Json) -> bytes:
         ValueError: ``value`` holds NaN or an infinity, or is no JSON.
     """
     try:
-        text = json.dumps(
-            value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
+        text = _COMPACT_FORM(value)
     except (TypeError, RecursionError) as error:
         raise ValueError(f"no JSON: {error}") from None
     return text.encode("utf-8")
@@ -60,7 +65,7 @@ def signac_id(statepoint: Mapping[str, Json]) -> str:
 
     It is the MD5 of ``json.dumps(statepoint, sort_keys=True)``, signac's own rule.
     """
-    blob = json.dumps(statepoint, sort_keys=True)
+    blob = _SIGNAC_FORM(statepoint)
     return hashlib.md5(blob.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aexp.errors import UnsafeValueError
 from aexp.model.canonical import Json
@@ -97,7 +98,12 @@ def find_absolute_paths(value: Json, *, roots: Sequence[Root] = ()) -> list[str]
     return list(dict.fromkeys(where for where, kind in cleaner.found if kind == "path"))
 
 
-_HARMLESS = re.compile(r"[A-Za-z0-9_.+-]{0,15}")
+_HARMLESS = re.compile(
+    r"[A-Za-z0-9_.+-]{0,15}"
+    r"|(?:sha256:|legacy-)?[0-9a-f]{16,64}"  # ids, commits and digests
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+)
+"""What is neither a path nor a secret under an ordinary key: most values of an entry."""
 _ROUNDS = 10  # far more than any text needs; each round leaves less to find
 
 
@@ -187,30 +193,47 @@ class _Cleaner:
     def _text(self, text: str, pointer: str, secrecy: int, holds_path: bool) -> str:
         if not secrecy and not holds_path and _HARMLESS.fullmatch(text):
             return text
-        kinds: list[str] = []
-        before = text
-        for _ in range(_ROUNDS):
-            after = self._once(before, secrecy, holds_path, kinds.append)
-            if after == before:
-                break
-            before = after
-        else:
-            before = REDACTED_SECRET
-            kinds.append("secret")
-        self.found += [(pointer, kind) for kind in kinds]
-        return before
+        clean, kinds = _examine(text, secrecy, holds_path, self._rewrite)
+        if kinds:
+            self.found += [(pointer, kind) for kind in kinds]
+        return clean
 
-    def _once(self, text: str, secrecy: int, holds_path: bool, hit: Callable[[str], None]) -> str:
-        if secrecy and is_secret_value(text, secrecy):
-            hit("secret")
-            return REDACTED_SECRET
-        if len(text) >= MINIMUM_SECRET:
-            text = redact_secrets(text, hit)
-        if "/" in text or "\\" in text or "%2F" in text:
-            if self._rewrite is not None:
-                text = self._rewrite(text)
-            text = redact_paths(text, holds_path, hit)
-        return text
+
+@lru_cache(maxsize=2048)
+def _examine(
+    text: str, secrecy: int, holds_path: bool, rewrite: Callable[[str], str] | None
+) -> tuple[str, tuple[str, ...]]:
+    """Return ``text`` without what must not be published, and what kinds of it there were.
+
+    Remembered: the runs of one experiment have most of their values in common.
+    """
+    kinds: list[str] = []
+    before = text
+    for _ in range(_ROUNDS):
+        after = _once(before, secrecy, holds_path, rewrite, kinds.append)
+        if after == before:
+            return before, tuple(kinds)
+        before = after
+    return REDACTED_SECRET, (*kinds, "secret")
+
+
+def _once(
+    text: str,
+    secrecy: int,
+    holds_path: bool,
+    rewrite: Callable[[str], str] | None,
+    hit: Callable[[str], None],
+) -> str:
+    if secrecy and is_secret_value(text, secrecy):
+        hit("secret")
+        return REDACTED_SECRET
+    if len(text) >= MINIMUM_SECRET:
+        text = redact_secrets(text, hit)
+    if "/" in text or "\\" in text or "%2F" in text:
+        if rewrite is not None:
+            text = rewrite(text)
+        text = redact_paths(text, holds_path, hit)
+    return text
 
 
 def _option(item: Json) -> int:

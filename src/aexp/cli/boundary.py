@@ -1,20 +1,14 @@
-"""The typer application and its one error boundary."""
+"""The one error boundary: every command line ends here, in a line, a hint and an exit code."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
-import typer
-from typer.exceptions import TyperException
-
 import aexp
-from aexp.cli import artifacts, install, ledger, runs, validate
 from aexp.cli.output import be_lenient, discard_output, fail, flush, note, one_line, say
-from aexp.clock import utc_now
 from aexp.errors import AexpError, StorageError
 
 INTERRUPTED = 130
@@ -25,39 +19,6 @@ _REFUSALS = (
     *(errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
 )
 """What a machine answers that has a problem of its own, and no fault of ours."""
-
-app = typer.Typer(
-    name="aexp",
-    help="A git-native experiment ledger: record runs, push, pull, and trust what findings claim.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(value: bool) -> None:
-    if value:
-        typer.echo(f"aexp {aexp.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False,
-        "--version",
-        help="Print the version and exit.",
-        callback=_print_version,
-        is_eager=True,
-    ),
-) -> None:
-    """Options that stand before the command."""
-
-
-for module in (install, artifacts, runs, ledger, validate):
-    module.register(app)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status (the console script).
@@ -85,6 +46,11 @@ def _run(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         say(f"aexp {aexp.__version__}")
         return 0
+    import typer
+    from typer.exceptions import TyperException
+
+    from aexp.cli.application import app
+
     streams = sys.stdout, sys.stderr
     try:
         code = app(args=arguments, prog_name="aexp", standalone_mode=False)
@@ -121,6 +87,9 @@ def _run(arguments: list[str]) -> int:
 def _unexpected(error: Exception, arguments: Sequence[str]) -> tuple[str, str, int]:
     """Write the traceback to a file and return the line, the hint and the exit code."""
     import tempfile
+    import traceback
+
+    from aexp.clock import utc_now
 
     message = f"unexpected {type(error).__name__}: {one_line(str(error))}"
     trace = "".join(traceback.format_exception(error))

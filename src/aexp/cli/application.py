@@ -1,0 +1,83 @@
+"""The typer application: which commands there are, and how the help lists them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+import aexp
+from aexp.cli import artifacts, install, ledger, runs, validate
+
+PANELS: dict[str, tuple[ModuleType, ...]] = {
+    "Setting up": (install,),
+    "Hypotheses, experiments, findings": (artifacts,),
+    "Runs": (runs,),
+    "Sharing": (ledger,),
+    "Checking": (validate,),
+}
+"""The modules with commands, under the headings and in the order of the help."""
+
+
+class Commands(TyperGroup):
+    """A group whose help lists its commands under several headings."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one list for each heading, all of one width."""
+        listed: dict[str, list[tuple[str, str]]] = {}
+        members = {name: self.commands[name] for name in self.list_commands(ctx)}
+        width = max(map(len, members))
+        for name, command in members.items():
+            if not command.hidden:
+                heading = getattr(command, "rich_help_panel", None) or "Commands"
+                text = command.get_short_help_str(formatter.width - width - 6)
+                listed.setdefault(heading, []).append((name.ljust(width), text))
+        for heading, rows in listed.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+app = typer.Typer(
+    name="aexp",
+    cls=Commands,
+    help="A git-native experiment ledger: record runs, push, pull, and trust what findings claim.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # To lay out a help text, rich takes longer than all the rest of a start.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"aexp {aexp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        "-V",
+        help="Print the version and exit.",
+        callback=_print_version,
+        is_eager=True,
+    ),
+) -> None:
+    """Options that stand before the command."""
+
+
+def _register() -> None:
+    for panel, modules in PANELS.items():
+        for module in modules:
+            commands, groups = len(app.registered_commands), len(app.registered_groups)
+            module.register(app)
+            for added in (*app.registered_commands[commands:], *app.registered_groups[groups:]):
+                added.rich_help_panel = panel
+
+
+_register()

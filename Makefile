@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+PEER := agentic-experiments==0.6.1
 
 .NOTPARALLEL:
 .PHONY: help demo test test-long lint format docs bench clean
@@ -46,8 +48,8 @@ format: $(VENV)/dev.stamp
 docs: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev.stamp
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/dev.stamp $(VENV)/peer.stamp
+	$(BIN)/python benchmarks/run.py --peer $(VENV)/peer/bin/python $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache \
@@ -62,4 +64,10 @@ $(VENV)/pyvenv.cfg:
 # A stamp is touched last, so that an interrupted installation is done again.
 $(VENV)/%.stamp: pyproject.toml $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+# The tool that aexp is compared with, in an environment of its own.
+$(VENV)/peer.stamp: $(VENV)/pyvenv.cfg
+	$(PYTHON) -m venv $(VENV)/peer
+	$(VENV)/peer/bin/python -m pip install --quiet --disable-pip-version-check $(PEER)
 	@touch $@

@@ -150,16 +150,22 @@ class Shape:
     Attributes:
         runs: how many terminal runs.
         findings: how many findings; every other one cites a batch, the rest single runs.
-        experiments: over how many experiments both are spread.
+        experiments: over how many experiments both are spread; 0 takes ten, or fewer where ten
+            would leave a condition without a run.
         seed: of all that is drawn.
         streams: give each run an attempt and a stream of metrics, which only aexp knows.
     """
 
     runs: int
     findings: int = 0
-    experiments: int = 10
+    experiments: int = 0
     seed: int = 0
     streams: bool = False
+
+    @property
+    def spread(self) -> int:
+        """The number of experiments."""
+        return self.experiments or min(10, max(1, self.runs // len(CONDITIONS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +194,9 @@ def generate(dest: Path, shape: Shape) -> None:
         FileExistsError: there is something in ``dest``.
         ValueError: the shape has too few runs for its experiments and findings.
     """
-    if shape.findings and shape.runs < shape.experiments * len(CONDITIONS):
-        raise ValueError(
-            f"{shape.experiments} experiments with findings need at least "
-            f"{shape.experiments * len(CONDITIONS)} runs"
-        )
+    least = shape.spread * len(CONDITIONS)
+    if shape.findings and shape.runs < least:
+        raise ValueError(f"{shape.spread} experiments with findings need at least {least} runs")
     dest.mkdir(parents=True, exist_ok=True)
     if any(dest.iterdir()):
         raise FileExistsError(f"{dest} is not empty")
@@ -208,8 +212,8 @@ def make_runs(shape: Shape) -> Iterator[Run]:
     draw = random.Random(shape.seed)
     commit = f"{draw.getrandbits(160):040x}"
     for number in range(shape.runs):
-        experiment = number % shape.experiments
-        condition = CONDITIONS[number // shape.experiments % len(CONDITIONS)]
+        experiment = number % shape.spread
+        condition = CONDITIONS[number // shape.spread % len(CONDITIONS)]
         statepoint = {
             "experiment_id": _id("E", experiment + 1),
             "code_commit": commit,
@@ -317,10 +321,10 @@ def _write_kb(kb: Path, shape: Shape, runs: list[Run]) -> None:
     (kb / "DASHBOARD.md").write_text(DASHBOARD)
     (kb / "mission" / "CHALLENGE.md").write_text(CHALLENGE)
 
-    experiments = [_id("E", n + 1) for n in range(shape.experiments)]
-    about = {_id("F", n + 1): n % shape.experiments for n in range(shape.findings)}
+    experiments = [_id("E", n + 1) for n in range(shape.spread)]
+    about = {_id("F", n + 1): n % shape.spread for n in range(shape.findings)}
     _write_artifact(kb, "hypothesis", 1, "status: TESTING\n", [*experiments, *about])
-    for number in range(shape.experiments):
+    for number in range(shape.spread):
         found = [finding for finding, place in about.items() if place == number]
         fields = 'status: COMPLETED\nhypothesis: "H001"\n'
         _write_artifact(kb, "experiment", number + 1, fields, ["H001", *found])
@@ -383,6 +387,8 @@ def _commit(root: Path) -> None:
         ("init", "--quiet", "--template=", "--initial-branch=main"),
         ("config", "user.name", "Bench"),
         ("config", "user.email", "bench@example.invalid"),
+        ("config", "gc.auto", "0"),  # nothing may run behind a measurement's back
+        ("config", "maintenance.auto", "false"),
         ("add", "--all"),
         ("commit", "--quiet", "--message=A synthetic repository"),
     ):
@@ -407,7 +413,7 @@ def main() -> int:
     parser.add_argument("dest", type=Path, metavar="DEST", help="a new or empty folder")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--findings", type=int, default=50)
-    parser.add_argument("--experiments", type=int, default=10)
+    parser.add_argument("--experiments", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--streams", action="store_true", help="give each run metrics, as aexp records them"

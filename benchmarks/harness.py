@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ class Report:
             for line in table
         ]
         rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-        note = [self.note, ""] if self.note else []
+        note = [textwrap.fill(" ".join(self.note.split()), 98), ""] if self.note else []
         return "\n".join([f"## {self.title}", "", *note, lines[0], rule, *lines[1:]]) + "\n"
 
 

@@ -2,38 +2,115 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
-import platform
 import sys
+import tempfile
 from pathlib import Path
 
 import aexp
-from harness import Report
+from harness import NOTHING, PEER_PACKAGE, Options, Report, find_peer
+from machine import facts
 
 HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+PEER_PYTHON = CHECKOUT / ".venv" / "peer" / "bin" / "python"
+MLFLOW_VARIABLE = "AEXP_MLFLOW_PYTHON"
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks, print and write their reports; 1 when a target was missed."""
-    reports: list[Report] = []
-    for script in sorted(HERE.glob("bench_*.py")):
-        report: Report = importlib.import_module(script.stem).measure()
-        print(report.markdown(), flush=True)
-        reports.append(report)
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    head = (
-        "# Results\n\n"
-        "<!-- Written by `make bench`. -->\n\n"
-        f"aexp {aexp.__version__}, Python {platform.python_version()}, {machine}. "
-        "Ratios are against the first row of each table.\n\n"
-    )
+    given = _parser().parse_args(arguments)
+    given.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=given.work) as folder:
+        options = _options(given, Path(folder))
+        head = header(options, quick=given.quick)
+        reports = _measure(options, given.only)
     text = head + "\n".join(report.markdown() for report in reports)
-    (HERE / "results.md").write_text(text, "utf-8")
-    missed = [row.name for report in reports for row in report.rows if row.met is False]
-    if missed:
-        print(f"missed: {', '.join(missed)}", file=sys.stderr)
+    given.output.write_text(text, "utf-8")
+    missed = [f"{r.title}: {row.name}" for r in reports for row in r.rows if row.met is False]
+    for name in missed:
+        print(f"missed: {name}", file=sys.stderr)
     return 1 if missed else 0
+
+
+def _measure(options: Options, only: list[str]) -> list[Report]:
+    reports: list[Report] = []
+    for script in sorted(HERE.glob("bench_*.py"), key=_order):
+        name = script.stem.removeprefix("bench_")
+        if only and name not in only:
+            continue
+        print(f"{name} …", file=sys.stderr, flush=True)
+        found: list[Report] = importlib.import_module(script.stem).measure(options)
+        for report in found:
+            print(report.markdown(), flush=True)
+        reports += found
+    return reports
+
+
+def _order(script: Path) -> tuple[bool, str]:
+    return (script.stem != "bench_startup", script.stem)
+
+
+def header(options: Options, *, quick: bool) -> str:
+    """Return the head of the results: what was measured, where, and how to do it again."""
+    peer = options.peer
+    command = "make bench" + (" BENCH_ARGS=--quick" if quick else "")
+    other = f"{PEER_PACKAGE} {peer.version}" if peer else "not installed"
+    return f"""\
+# Results
+
+<!-- Written by `{command}`, which does it again. -->
+
+aexp {aexp.__version__}; peer: {other}.
+{facts(options.work)}.
+
+Medians; ± is half the distance from the fastest to the slowest. "/ floor" is aexp's time over the
+floor's, "faster" the peer's time over aexp's, "{NOTHING}" not measured or not promised. All of one
+table was measured in turns, in one run: `{command}`. On another machine the ratios hold, the times
+do not.
+
+"""
+
+
+def _options(given: argparse.Namespace, work: Path) -> Options:
+    sizes = (1_000,) if given.quick else (1_000, 10_000)
+    usual = Options(work)
+    scale = {"repeats": 3, "starts": 5, "records": 20} if given.quick else {}
+    for name in ("repeats", "starts", "records"):
+        if getattr(given, name) is not None:
+            scale[name] = getattr(given, name)
+    mlflow = os.environ.get(MLFLOW_VARIABLE)
+    return Options(
+        work=work,
+        sizes=tuple(given.runs) if given.runs else sizes,
+        findings=usual.findings if given.findings is None else given.findings,
+        peer=find_peer(given.peer),
+        mlflow=Path(mlflow) if mlflow else None,
+        **scale,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Measure aexp and write the results.")
+    parser.add_argument("--quick", action="store_true", help="1,000 runs only, few repeats")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="bench_NAME")
+    parser.add_argument("--runs", type=int, nargs="+", metavar="N", help="the numbers of runs")
+    parser.add_argument("--findings", type=int, metavar="M")
+    parser.add_argument("--repeats", type=int, metavar="N", help="of commands on a repository")
+    parser.add_argument("--starts", type=int, metavar="N", help="of starting up")
+    parser.add_argument("--records", type=int, metavar="N", help="runs recorded in one process")
+    parser.add_argument(
+        "--peer", type=Path, default=PEER_PYTHON, metavar="PYTHON",
+        help=f"an interpreter beside which {PEER_PACKAGE} is installed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--work", type=Path, default=CHECKOUT / "build" / "bench", metavar="DIR",
+        help="a folder on the disk to measure",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, default=HERE / "results.md", metavar="FILE")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,243 @@
+"""The commands whose cost grows with the repository, against the peer and a bare Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from generate import Shape, generate
+from harness import Command, Options, Report, Row, Samples, Target, side_by_side
+
+FLOOR = str(Path(__file__).with_name("floor.py"))
+BACKFILL, AGAIN, LIST, VALIDATE = "backfill, first", "backfill, again", "list-runs", "validate"
+TARGETS = {
+    BACKFILL: Target(2.0),
+    AGAIN: Target(0.35),
+    LIST: Target(0.4),
+    VALIDATE: Target(0.8),
+}
+TARGET_SIZE = 10_000
+"""The number of runs that the targets are about."""
+
+SLOW_SIZE = 5_000
+"""From this number of runs on, the peer is measured less often: it needs minutes."""
+
+NOTE = """
+Wall time of whole processes. The page cache is warm; aexp has no cache of its own here. The floor
+is a bare Python that reads the same files once, and for the first backfill also writes as many
+files of the same sizes as aexp did and makes them durable with one `sync`; the peer makes nothing
+durable. The first backfill starts from a fresh copy each time; the other commands find every run
+in the ledger and the ledger committed."""
+STREAMS_NOTE = """
+The same where each run has an attempt and a stream of three metrics, as aexp records them; the
+peer knows neither. The floor of the backfills reads the streams too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The repositories of one measurement.
+
+    Attributes:
+        shape: what is in them.
+        base: as generated; never changed.
+        ours: aexp's copy.
+        theirs: the peer's copy.
+        floor: the bare Python's copy.
+        manifest: what aexp's first backfill wrote: lines of size, tab, path.
+    """
+
+    shape: Shape
+    base: Path
+    ours: Path
+    theirs: Path
+    floor: Path
+    manifest: Path
+
+    @classmethod
+    def make(cls, folder: Path, shape: Shape) -> Stage:
+        """Generate the repository of ``shape`` in ``folder``."""
+        folder.mkdir(parents=True)
+        generate(folder / "base", shape)
+        names = ("base", "ours", "theirs", "floor", "manifest")
+        return cls(shape, *(folder / name for name in names))
+
+
+def measure(options: Options) -> list[Report]:
+    """Measure every size, then the largest once more with recorded metrics."""
+    reports = []
+    for size in options.sizes:
+        shape = Shape(size, options.findings)
+        reports.append(_measure_one(options, shape, f"{size:,} runs, {options.findings} findings"))
+    largest = Shape(max(options.sizes), options.findings, streams=True)
+    alone = replace(options, peer=None, repeats=min(options.repeats, 3))
+    title = f"{largest.runs:,} runs with metrics, {options.findings} findings"
+    reports.append(_measure_one(alone, largest, title))
+    return reports
+
+
+def _measure_one(options: Options, shape: Shape, title: str) -> Report:
+    print(f"  {title} …", file=sys.stderr, flush=True)
+    folder = options.work / ("metrics" if shape.streams else f"runs-{shape.runs}")
+    stage = Stage.make(folder, shape)
+    try:
+        found = {BACKFILL: _first_backfill(options, stage)}
+        _share_ledgers(options, stage)
+        found |= _on_the_ledger(options, stage)
+    finally:
+        shutil.rmtree(folder)
+    targets = TARGETS if shape.runs == TARGET_SIZE and not shape.streams else {}
+    rows = tuple(
+        Row(f"`{name}`", of["aexp"], of.get("peer"), of["floor"], targets.get(name))
+        for name, of in found.items()
+    )
+    return Report(title, rows, STREAMS_NOTE if shape.streams else NOTE)
+
+
+def _first_backfill(options: Options, stage: Stage) -> dict[str, Samples]:
+    """Measure the backfill of a ledger that is empty, on a fresh copy each time."""
+    arguments = ["backfill", str(stage.floor), str(stage.manifest), *_streams(stage)]
+    commands = {
+        "aexp": Command(
+            [options.ours.aexp, "ledger", "backfill", "--no-commit"],
+            stage.ours,
+            partial(fresh_copy, stage.base, stage.ours),
+        ),
+        "floor": Command(
+            [sys.executable, FLOOR, *arguments], stage.floor, partial(_prepare_floor, stage)
+        ),
+    }
+    if options.peer is not None:
+        commands["peer"] = Command(
+            [options.peer.aexp, "ledger", "backfill"],
+            stage.theirs,
+            partial(fresh_copy, stage.base, stage.theirs),
+            most=_peer_rounds(stage.shape, 3),
+        )
+    warmup = 1 if stage.shape.runs < SLOW_SIZE else 0
+    return side_by_side(commands, repeats=options.repeats, warmup=warmup)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One of the commands that find every run in the ledger.
+
+    Attributes:
+        ours: aexp's arguments.
+        theirs: the peer's.
+        reads: what the floor reads for it.
+        rounds: how often the peer is measured in a large repository.
+    """
+
+    ours: str
+    theirs: str
+    reads: tuple[str, ...]
+    rounds: int
+
+
+def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Samples]]:
+    """Measure the commands that find every run in the ledger, all of them in turns."""
+    streams = _streams(stage)
+    verbs = {
+        AGAIN: Verb(
+            "ledger backfill --no-commit", "ledger backfill", ("runs", *streams, "ledger"), 3
+        ),
+        LIST: Verb("list-runs", "list-runs", ("runs", "ledger"), 1),
+        VALIDATE: Verb("validate", "validate", ("runs", "ledger", "kb"), 1),
+    }
+    large = stage.shape.runs >= SLOW_SIZE
+    commands: dict[str, Command] = {}
+    for name, verb in verbs.items():
+        commands[f"{name}: aexp"] = Command(
+            [options.ours.aexp, *verb.ours.split()], stage.ours, partial(drop_cache, stage.ours)
+        )
+        commands[f"{name}: floor"] = Command(
+            [sys.executable, FLOOR, "read", str(stage.ours), *verb.reads]
+        )
+        if options.peer is not None:
+            commands[f"{name}: peer"] = Command(
+                [options.peer.aexp, *verb.theirs.split()],
+                stage.theirs,
+                most=_peer_rounds(stage.shape, verb.rounds),
+                warmup=not large,
+            )
+    found = side_by_side(commands, repeats=options.repeats)
+    return {
+        name: {
+            who: found[f"{name}: {who}"]
+            for who in ("aexp", "peer", "floor")
+            if f"{name}: {who}" in found
+        }
+        for name in verbs
+    }
+
+
+def _share_ledgers(options: Options, stage: Stage) -> None:
+    """Commit the ledgers that the first backfills wrote, and prove that they are whole."""
+    roots = [stage.ours] if options.peer is None else [stage.ours, stage.theirs]
+    for root in roots:
+        entries = len(list((root / ".aexp" / "ledger").glob("*.json")))
+        if entries != stage.shape.runs:
+            raise AssertionError(f"{entries} entries of {stage.shape.runs} runs in {root}")
+        for arguments in (("add", "--all"), ("commit", "--quiet", "--message=Ledger"), ("status",)):
+            subprocess.run(["git", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+    sync_disks()
+
+
+def fresh_copy(base: Path, dest: Path) -> None:
+    """Replace ``dest`` by a copy of ``base`` that is on the disk, with git's index refreshed."""
+    if dest.exists():
+        shutil.rmtree(dest)
+    shutil.copytree(base, dest)
+    subprocess.run(["git", "status"], cwd=dest, check=True, stdout=subprocess.DEVNULL)
+    sync_disks()
+
+
+def _prepare_floor(stage: Stage) -> None:
+    if not stage.manifest.exists():
+        stage.manifest.write_text(written_manifest(stage.base, stage.ours), "utf-8")
+    fresh_copy(stage.base, stage.floor)
+
+
+def written_manifest(base: Path, after: Path) -> str:
+    """Return size and path of the files that a command wrote; empty files are left out."""
+    lines = []
+    for part in (".runs", ".aexp"):
+        for path in sorted((after / part).rglob("*")):
+            now = path.stat()
+            name = path.relative_to(after).as_posix()
+            if path.is_file() and now.st_size and not _same(base / name, now):
+                lines.append(f"{now.st_size}\t{name}\n")
+    return "".join(lines)
+
+
+def _same(before: Path, now: os.stat_result) -> bool:
+    try:
+        then = before.stat()
+    except FileNotFoundError:
+        return False
+    return (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+
+
+def drop_cache(root: Path) -> None:
+    """Remove aexp's cache of the ledger, which may be deleted at any time."""
+    for path in (root / ".aexp").glob("index.sqlite*"):
+        path.unlink()
+
+
+def sync_disks() -> None:
+    """Write out what preparing left behind, so that no measured command pays for it."""
+    if hasattr(os, "sync"):
+        os.sync()
+
+
+def _streams(stage: Stage) -> tuple[str, ...]:
+    return ("streams",) if stage.shape.streams else ()
+
+
+def _peer_rounds(shape: Shape, rounds: int) -> int | None:
+    return rounds if shape.runs >= SLOW_SIZE else None

@@ -1,0 +1,127 @@
+"""Recording a run in process: its time, its syncs, its git processes, and a metric's time."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from generate import Shape, generate
+from harness import Options, Report, Row, Samples, Target
+
+HERE = Path(__file__).resolve().parent
+RUN, WITH_GIT, METRIC = "run, without git", "run, with git", "`log_metric`"
+SYNCS, GITS = "syncs per run", "git starts per run"
+COUNTED_RUNS = 10
+
+SYNC_CALLS = "fsync,fdatasync,syncfs,sync,sync_file_range"
+_SYNC = re.compile(r"\b(?:fsync|fdatasync|syncfs|sync|sync_file_range)\(")
+_GIT = re.compile(r'execve\("(?:[^"]*/)?git", .*= 0$')
+
+
+def measure(options: Options) -> list[Report]:
+    """Measure recording in one process, against plain durable writes and, if given, MLflow."""
+    folder = options.work / "recording"
+    folder.mkdir(parents=True)
+    try:
+        return [_measure_in(options, folder)]
+    finally:
+        shutil.rmtree(folder)
+
+
+def _measure_in(options: Options, folder: Path) -> Report:
+    generate(folder / "timed", Shape(0, experiments=1))
+    ours = _ask(sys.executable, "record.py", "time", folder / "timed", options.records)
+    theirs: dict[str, list[float]] = {}
+    if options.mlflow is not None:
+        theirs = _ask(options.mlflow, "record_mlflow.py", folder, options.records)
+    bare = [whole - git for whole, git in zip(ours["run"], ours["git"], strict=True)]
+    mlflow_run, floor = _samples(theirs.get("run")), _samples(ours["floor"])
+    counts, how = count_per_run(folder, shutil.which("strace"))
+    assert floor is not None
+    rows = (
+        Row(RUN, Samples(tuple(bare)), mlflow_run, floor, Target(0.005)),
+        Row(WITH_GIT, Samples(tuple(ours["run"])), mlflow_run, floor),
+        Row(
+            METRIC,
+            Samples(tuple(ours["metric"])),
+            _samples(theirs.get("metric")),
+            _samples(ours["line"]),
+            Target(5e-6),
+        ),
+        Row(SYNCS, Samples((counts["syncs"],), ""), target=Target(6)),
+        Row(GITS, Samples((counts["gits"],), ""), target=Target(1)),
+    )
+    note = (
+        f"{options.records} empty runs with one parameter in one process, from `create_run` to "
+        "the entry in the ledger. The floor of a run is six small files, each made durable; "
+        "of a metric, a line of JSON written to a file. "
+        f"Counted {how}, over {COUNTED_RUNS} runs after the first."
+    )
+    return Report("Recording a run", rows, note, peer="MLflow")
+
+
+def count_per_run(folder: Path, strace: str | None) -> tuple[dict[str, float], str]:
+    """Return syncs and git starts per run, and how they were counted.
+
+    What the first run of a process costs more is left out: the counts are the difference
+    between two processes that record a different number of runs.
+
+    Args:
+        folder: where to put the repositories.
+        strace: the tracer to count with; Python counts what it sees itself when None.
+    """
+    usable = strace is not None and _works(strace)
+    seen = []
+    for runs in (1, 1 + COUNTED_RUNS):
+        root = folder / f"counted-{runs}"
+        generate(root, Shape(0, experiments=1))
+        command = [sys.executable, str(HERE / "record.py"), "only", str(root), str(runs)]
+        seen.append(_traced(strace, command, folder) if strace and usable else _counted(command))
+    few, many = seen
+    per_run = {name: (many[name] - few[name]) / COUNTED_RUNS for name in few}
+    return per_run, "by the kernel's tracer" if usable else "by Python itself"
+
+
+def _traced(strace: str, command: list[str], folder: Path) -> dict[str, int]:
+    log = folder / "trace.log"
+    trace = [strace, "-f", "-qq", "-e", f"trace={SYNC_CALLS},execve", "-o", str(log)]
+    subprocess.run([*trace, *command], check=True, stdout=subprocess.DEVNULL)
+    return count_trace(log.read_text("utf-8", "replace"))
+
+
+def count_trace(text: str) -> dict[str, int]:
+    """Return how often a trace shows a sync, and git being started."""
+    lines = text.splitlines()
+    return {
+        "syncs": sum(1 for line in lines if _SYNC.search(line)),
+        "gits": sum(1 for line in lines if _GIT.search(line)),
+    }
+
+
+def _counted(command: list[str]) -> dict[str, int]:
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    return {"syncs": found["syncs"], "gits": found["programs"]}
+
+
+def _works(strace: str) -> bool:
+    tried = subprocess.run([strace, "-qq", "-o", "/dev/null", "true"], check=False)
+    return tried.returncode == 0
+
+
+def _ask(python: str | Path, script: str, *arguments: object) -> dict[str, list[float]]:
+    done = subprocess.run(
+        [str(python), str(HERE / script), *map(str, arguments)],
+        check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _samples(values: list[float] | None) -> Samples | None:
+    return Samples(tuple(values)) if values else None

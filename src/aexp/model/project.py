@@ -5,7 +5,7 @@ An allowlist: a field that is not named here never leaves the machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -23,7 +23,7 @@ ERROR_LENGTH: Final = 512
 MAX_ATTEMPT_BYTES: Final = 24 * 1024
 """Canonical bytes of one attempt; with a state point of 32 KiB an entry stays under 64 KiB."""
 
-_PLAIN = ("ended_by", "started_at", "ended_at", "wallclock_s", "note")
+_PLAIN = ("ended_by", "started_at", "ended_at", "wallclock_s")
 _STRUCTURED = ("attachments", "inputs", "outputs", "workflow", "environment", "sweep")
 _SPILLABLE = ("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note")
 
@@ -119,8 +119,10 @@ def attempt_fields(
         fields["params"] = to_json(params)
     if summary.metrics:
         fields["metrics"] = {name: m.to_json() for name, m in summary.metrics.items()}
-    if tags := facts.get("tags"):
-        fields["tags"] = sorted({str(tag) for tag in tags})
+    if note := note_of(facts):
+        fields["note"] = note
+    if tags := tags_of(facts):
+        fields["tags"] = tags
     if tracker := _picked(facts.get("tracker"), TRACKER_FIELDS):
         fields["tracker"] = tracker
     if error := _picked(facts.get("error"), ("type", "message")):
@@ -131,6 +133,25 @@ def attempt_fields(
     if pointers:
         clean["redacted"] = sorted(pointers)
     return clean  # type: ignore[no-any-return]
+
+
+def tags_of(facts: Mapping[str, Json]) -> list[str]:
+    """Return the tags of an attempt, sorted and each once; what is no list of them has none.
+
+    Another tool may have written anything under that name; it is left out, and never raises.
+    """
+    found = facts.get("tags")
+    if isinstance(found, str):
+        found = [found]
+    if isinstance(found, Mapping) or not isinstance(found, Iterable):
+        return []
+    return sorted({str(tag) for tag in found if isinstance(tag, str | int | float) and tag != ""})
+
+
+def note_of(facts: Mapping[str, Json]) -> str:
+    """Return the note of an attempt; empty when it has none, or something that is no text."""
+    found = facts.get("note")
+    return str(found) if isinstance(found, str) else ""
 
 
 def link_fields(link: Json, roots: Sequence[Root] = ()) -> Fields | None:

@@ -117,7 +117,7 @@ def begin_attempt(
     attempt_id = new_attempt_id()
 
     def change(document: dict[str, Json]) -> dict[str, Json]:
-        record = RunRecord(job_id, {}, document, store.folder(job_id))
+        record = RunRecord(job_id, {}, document, store.workspace)
         if record.status == "running":
             _refuse_if_owned(store, record)
             document = _ended(document, "abandoned", "lost", None, utc_now())
@@ -254,7 +254,7 @@ def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str |
 
 def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, Json]) -> RunRecord:
     """Write the ended document, then the entry. The caller holds the lock."""
-    record = RunRecord(before.job_id, before.statepoint, document, before.folder)
+    record = RunRecord(before.job_id, before.statepoint, document, before.workspace)
     target: Layout | None = None
     prepared = None
     failure: Exception | None = None
@@ -266,7 +266,7 @@ def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, J
     except (AexpError, OSError, ValueError, TypeError, KeyError) as error:
         failure = error
     store.write_document(record.job_id, document)
-    record = RunRecord(before.job_id, before.statepoint, document, before.folder)
+    record = RunRecord(before.job_id, before.statepoint, document, before.workspace)
     try:
         if target is not None and prepared is not None:
             write_prepared(target, record, prepared)
@@ -274,12 +274,15 @@ def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, J
     except (AexpError, OSError) as error:
         failure = error
     if failure is not None:
-        _remember_failure(store, record, failure)
+        remember_failure(store, record, failure)
     return record
 
 
-def _remember_failure(store: RunStore, record: RunRecord, error: Exception) -> None:
-    """Say once on standard error that promotion failed, and remember it (RUN-04)."""
+def remember_failure(store: RunStore, record: RunRecord, error: Exception) -> None:
+    """Say once on standard error that promotion failed, and remember it (RUN-04).
+
+    The caller holds the run's lock.
+    """
     reason = " ".join(str(error).split()) or type(error).__name__
     reason = reason.replace(f"{store.layout.root}/", "")
     line = f"[aexp ledger] promote_to_ledger failed for {record.job_id}: {reason}\n"

@@ -9,16 +9,19 @@ import typer
 from typer.core import TyperGroup
 
 import aexp
-from aexp.cli import artifacts, install, ledger, runs, validate
+from aexp.cli import annotate, artifacts, install, ledger, runs, validate
 
 PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install,),
     "Hypotheses, experiments, findings": (artifacts,),
-    "Runs": (runs,),
+    "Runs": (runs, annotate),
     "Sharing": (ledger,),
     "Checking": (validate,),
 }
 """The modules with commands, under the headings and in the order of the help."""
+
+_WHOLE_SENTENCE = 1_000
+"""So many characters of a command's first sentence are shown; long ones are wrapped, not cut."""
 
 
 class Commands(TyperGroup):
@@ -32,7 +35,7 @@ class Commands(TyperGroup):
         for name, command in members.items():
             if not command.hidden:
                 heading = getattr(command, "rich_help_panel", None) or "Commands"
-                text = command.get_short_help_str(formatter.width - width - 6)
+                text = command.get_short_help_str(_WHOLE_SENTENCE)
                 listed.setdefault(heading, []).append((name.ljust(width), text))
         for heading, rows in listed.items():
             with formatter.section(heading):

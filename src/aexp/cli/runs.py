@@ -223,6 +223,7 @@ def show_run(
     format: Format = "table",
 ) -> None:
     """Show everything that is known of one run, here and in the ledger."""
+    from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
 
     _check_format(format)
@@ -251,6 +252,10 @@ def show_run(
     for name in ("started_at", "ended_at", "wallclock_s"):
         if view.field(name) is not None:
             _fact(name.removesuffix("_at").replace("_s", ", s"), str(view.field(name)))
+    if tags := tags_of({"tags": view.field("tags")}):
+        _fact("tags", ", ".join(tags))
+    for line in note_of({"note": view.field("note")}).splitlines():
+        _fact("note", line)
     _group("state point", view.statepoint)
     _group("parameters", view.params)
     _group("metrics", view.metrics)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def prepare(
         CorruptDataError: the entry is unmerged in git, or was written by a newer aexp.
     """
     path = entry_path(layout, record.job_id)
-    known, raw, replaced = _on_file(layout, record.job_id, path)
+    known, raw, replaced, leaks = _on_file(layout, record.job_id, path)
     projection = project_run(layout, record)
     ours, stamps = stamp(
         projection,
@@ -157,6 +157,9 @@ def prepare(
         relabel=relabel,
     )
     parts = ours if known is None else merge(known, ours)
+    if leaks and ours.identity_redacted:
+        # A merge keeps the state point that proves itself, but not one with a secret in it.
+        parts = replace(parts, identity=ours.identity, identity_redacted=ours.identity_redacted)
     sound = raw is not None and replaced is None
     unchanged = sound and parts == known
     entry = put_together(parts)
@@ -174,8 +177,8 @@ def prepare(
 
 def _on_file(
     layout: Layout, job_id: str, path: Path
-) -> tuple[Parts | None, bytes | None, Path | None]:
-    """Return the entry on file, its bytes, and where a corrupt one is to be kept.
+) -> tuple[Parts | None, bytes | None, Path | None, bool]:
+    """Return the entry on file, its bytes, where a corrupt one is to be kept, and if it leaks.
 
     A corrupt file is replaced (trap 4), but what git has of it is not lost: the committed version
     is merged when that one is sound.
@@ -183,7 +186,7 @@ def _on_file(
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return None, None, None
+        return None, None, None, False
     except OSError as error:
         raise CorruptDataError(
             f"{layout.relative(path)} cannot be read: {error.strerror}",
@@ -191,7 +194,8 @@ def _on_file(
         ) from None
     entry, problems = judge(job_id, layout.relative(path), data)
     if entry is not None:
-        return take_apart(entry), data, None
+        leaks = any(problem.code == "ledger.unsanitized" for problem in problems)
+        return take_apart(entry), data, None, leaks
     problem = problems[0]
     if problem.code == "ledger.newer_schema":
         raise CorruptDataError(f"{problem.path}: {problem.message}", hint="upgrade aexp")
@@ -201,7 +205,7 @@ def _on_file(
             hint="finish or abort the merge first (`git status` says how)",
         )
     kept = layout.aexp_dir / "replaced" / f"{job_id}.{os.urandom(4).hex()}.json"
-    return _committed(layout, job_id, problem.path), data, kept
+    return _committed(layout, job_id, problem.path), data, kept, False
 
 
 def _is_unmerged(layout: Layout, path: str) -> bool:

@@ -79,6 +79,10 @@ def project(
             hint="only an ended run goes to the ledger; see `aexp show-run`",
         )
     clean_point, point_pointers = sanitize(to_json(statepoint), roots=roots, pointer="/statepoint")
+    if odd := _nonfinite_pointers(clean_point, "/statepoint"):
+        # 0.6.x took NaN into state points; no JSON file can hold it, so it counts as redacted.
+        clean_point = _without_nonfinite(clean_point)
+        point_pointers = [*point_pointers, *odd]
     identity: Fields = {
         "schema_version": SCHEMA_VERSION,
         "job_id": job_id,
@@ -198,6 +202,19 @@ def _without_nonfinite(value: Json) -> Json:
     if isinstance(value, list):
         return [_without_nonfinite(item) for item in value]
     return value
+
+
+def _nonfinite_pointers(value: Json, pointer: str) -> list[str]:
+    """Return the RFC 6901 pointers of NaN and infinities in ``value``."""
+    if isinstance(value, float):
+        return [] if value - value == 0 else [pointer]
+    if isinstance(value, dict):
+        pairs = [(str(k).replace("~", "~0").replace("/", "~1"), v) for k, v in value.items()]
+    elif isinstance(value, list):
+        pairs = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return []
+    return [found for key, item in pairs for found in _nonfinite_pointers(item, f"{pointer}/{key}")]
 
 
 _NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

@@ -22,7 +22,7 @@ from aexp.model.entry import (
     take_apart,
 )
 from aexp.model.ids import is_job_id
-from aexp.model.sanitize import find_secrets
+from aexp.model.sanitize import certainly_without_secrets, find_secrets
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import Tree
 
@@ -79,10 +79,14 @@ def entry_job_id(path: str) -> str | None:
     return name[:-5] if not slash or shard == name[:2] else None
 
 
-def read_ledger(tree: Tree) -> Ledger:
+def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
     """Read every entry of ``tree``.
 
     A file that is no entry is a problem in the result; nothing it holds can raise.
+
+    Args:
+        tree: the files.
+        find_leaks: look for secrets too (``ledger.unsanitized``), which listings need not do.
     """
     paths = tree.files(LEDGER_DIR_REL)
     candidates = [path for path in paths if _is_run_file(path)]
@@ -99,7 +103,7 @@ def read_ledger(tree: Tree) -> Ledger:
             message = "it is unmerged in git's index; finish the merge"
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
             continue
-        entry, trouble = judge(job_id, path, data)
+        entry, trouble = judge(job_id, path, data, find_leaks=find_leaks)
         problems.extend(trouble)
         if entry is None:
             continue
@@ -118,7 +122,7 @@ def read_ledger(tree: Tree) -> Ledger:
 
 
 def judge(
-    job_id: str, path: str, data: bytes | OSError
+    job_id: str, path: str, data: bytes | OSError, *, find_leaks: bool = True
 ) -> tuple[LedgerEntry | None, list[LedgerProblem]]:
     """Return the entry in ``data`` when it is usable, and what is wrong with it.
 
@@ -126,6 +130,7 @@ def judge(
         job_id: the run whose entry it must be.
         path: for the messages.
         data: the file's bytes, or why it cannot be read.
+        find_leaks: look for secrets too.
     """
 
     def broken(code: str, message: str) -> tuple[None, list[LedgerProblem]]:
@@ -153,7 +158,7 @@ def judge(
         problems.append(LedgerProblem("ledger.unprovable", path, message, job_id, "warning"))
     elif not prove_identity(entry):
         return broken("ledger.id_mismatch", "its id is not the hash of its state point")
-    if leaks := find_secrets(entry):
+    if find_leaks and not certainly_without_secrets(data) and (leaks := find_secrets(entry)):
         message = f"{leaks[0].pointer} looks like a secret"
         problems.append(LedgerProblem("ledger.unsanitized", path, message, job_id))
     return entry, problems

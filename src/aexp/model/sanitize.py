@@ -87,6 +87,31 @@ def find_secrets(value: Json) -> list[Finding]:
     return [Finding(pointer, kind) for pointer, kind in hits]
 
 
+def certainly_without_secrets(data: bytes) -> bool:
+    """Return True only when :func:`find_secrets` finds nothing in the JSON text ``data``.
+
+    Several times faster than that, and allowed to say False of harmless data: each string is
+    looked at once, as if it were a key and a value under an ordinary key.
+    """
+    return b"\\" not in data and all(map(_plain_string, _STRING.findall(data)))
+
+
+@lru_cache(maxsize=4096)
+def _plain_string(raw: bytes) -> bool:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    if _ID_OR_TIME.fullmatch(text):
+        return True
+    if text.startswith("--") or key_info(text).secrecy:
+        return False  # what stands beside it has to be looked at
+    return not any(kind != "path" for kind in _examine(text, ORDINARY, False, None)[1])
+
+
+_STRING = re.compile(rb'"([^"]*)"')
+
+
 def find_absolute_paths(value: Json, *, roots: Sequence[Root] = ()) -> list[str]:
     """Return pointers to the strings that hold an absolute path below none of ``roots``.
 
@@ -98,11 +123,12 @@ def find_absolute_paths(value: Json, *, roots: Sequence[Root] = ()) -> list[str]
     return list(dict.fromkeys(where for where, kind in cleaner.found if kind == "path"))
 
 
-_HARMLESS = re.compile(
-    r"[A-Za-z0-9_.+-]{0,15}"
-    r"|(?:sha256:|legacy-)?[0-9a-f]{16,64}"  # ids, commits and digests
-    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
+_ID_OR_TIME = re.compile(
+    r"(?:sha256:|legacy-)?[0-9a-f]{16,64}"  # ids, commits and digests
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)",
+    re.ASCII,
 )
+_HARMLESS = re.compile(rf"[A-Za-z0-9_.+-]{{0,15}}|{_ID_OR_TIME.pattern}", re.ASCII)
 """What is neither a path nor a secret under an ordinary key: most values of an entry."""
 _ROUNDS = 10  # far more than any text needs; each round leaves less to find
 

@@ -99,11 +99,10 @@ class RunView:
 
 def all_runs(layout: Layout, ledger: Ledger | None = None) -> Iterator[RunView]:
     """Yield every run of ledger and run store, sorted by id (LED-11)."""
-    entries = (ledger or read_ledger(_tree(layout))).entries
-    store = RunStore(layout)
-    for job_id in sorted({*entries, *store.ids()}):
-        record = store.read(job_id) if store.folder(job_id).is_dir() else None
-        yield RunView(job_id, record, entries.get(job_id))
+    entries = (ledger or read_ledger(_tree(layout), find_leaks=False)).entries
+    here = {record.job_id: record for record in RunStore(layout).records()}
+    for job_id in sorted({*entries, *here}):
+        yield RunView(job_id, here.get(job_id), entries.get(job_id))
 
 
 def view_of(layout: Layout, job_id: str) -> RunView:

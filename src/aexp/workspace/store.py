@@ -37,15 +37,20 @@ class RunRecord:
         job_id: the folder's name.
         statepoint: the frozen state point; empty when it cannot be read.
         document: the job document; empty when there is none or it cannot be read.
-        folder: where the run is.
+        workspace: the folder that the run's own folder stands in.
         problem: what is wrong with its files, or None.
     """
 
     job_id: str
     statepoint: Mapping[str, Json]
     document: Mapping[str, Json]
-    folder: Path
+    workspace: Path
     problem: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is."""
+        return self.workspace / self.job_id
 
     @property
     def status(self) -> str:
@@ -116,8 +121,9 @@ class RunStore:
 
     def records(self) -> Iterator[RunRecord]:
         """Yield every run, sorted by id. A damaged run is yielded with its ``problem``."""
+        workspace = str(self.workspace)
         for job_id in self.ids():
-            yield self._read(job_id)
+            yield self._read(job_id, workspace)
 
     def read(self, job_id: str) -> RunRecord:
         """Return one run.
@@ -125,26 +131,34 @@ class RunStore:
         Raises:
             NotFoundError: there is no such run here.
         """
-        record = self._read(job_id)
+        record = self._read(job_id, str(self.workspace))
         if record.problem is not None and not record.folder.is_dir():
             raise NotFoundError(f"there is no run {job_id} here", hint="see `aexp list-runs`")
         return record
 
-    def _read(self, job_id: str) -> RunRecord:
-        folder = self.folder(job_id)
+    def _read(self, job_id: str, workspace: str) -> RunRecord:
+        # Joined as text: a path object for each file would double the time of reading many.
+        folder = f"{workspace}{os.sep}{job_id}{os.sep}"
+
+        def record(
+            statepoint: Mapping[str, Json],
+            document: Mapping[str, Json],
+            problem: str | None = None,
+        ) -> RunRecord:
+            return RunRecord(job_id, statepoint, document, self.workspace, problem)
+
         try:
-            statepoint = read_object(folder / STATEPOINT_FILE)
+            statepoint = read_object(folder + STATEPOINT_FILE)
         except FileNotFoundError:
-            return RunRecord(job_id, {}, {}, folder, f"it has no {STATEPOINT_FILE}")
+            return record({}, {}, f"it has no {STATEPOINT_FILE}")
         except (OSError, CorruptDataError) as error:
-            return RunRecord(job_id, {}, {}, folder, str(error))
+            return record({}, {}, str(error))
         try:
-            document = read_object(folder / DOCUMENT_FILE)
+            return record(statepoint, read_object(folder + DOCUMENT_FILE))
         except FileNotFoundError:
-            document = {}
+            return record(statepoint, {})
         except (OSError, CorruptDataError) as error:
-            return RunRecord(job_id, statepoint, {}, folder, str(error))
-        return RunRecord(job_id, statepoint, document, folder)
+            return record(statepoint, {}, str(error))
 
     def create(self, statepoint: Mapping[str, Json], document: Mapping[str, Json]) -> bool:
         """Create the run of ``statepoint`` unless it exists; return whether it was created.
@@ -233,7 +247,7 @@ class RunStore:
             if changed is None:
                 return record
             self.write_document(job_id, changed)
-            return RunRecord(job_id, record.statepoint, changed, record.folder)
+            return RunRecord(job_id, record.statepoint, changed, self.workspace)
 
     def read_sound(self, job_id: str) -> RunRecord:
         """Return one run whose files are undamaged.
@@ -283,7 +297,7 @@ def encode_document(value: Mapping[str, Json]) -> bytes:
     return json.dumps(value).encode("utf-8")
 
 
-def read_object(path: Path) -> dict[str, Json]:
+def read_object(path: str | Path) -> dict[str, Json]:
     """Return the JSON object in ``path``; NaN and infinities are accepted, as signac writes them.
 
     Raises:
@@ -297,14 +311,14 @@ def read_object(path: Path) -> dict[str, Json]:
     except ValueError:
         value = _decode_lenient(path, data)
     if not isinstance(value, dict):
-        raise CorruptDataError(f"{path.name} holds no JSON object")
+        raise CorruptDataError(f"{os.path.basename(path)} holds no JSON object")
     return value
 
 
-def _decode_lenient(path: Path, data: bytes) -> Json:
+def _decode_lenient(path: str | Path, data: bytes) -> Json:
     import json
 
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{path.name} is no JSON: {error}") from None
+        raise CorruptDataError(f"{os.path.basename(path)} is no JSON: {error}") from None

@@ -154,7 +154,7 @@ def _is_wanted(path: str, only: Sequence[str]) -> bool:
 def _with_markers(layout: Layout) -> Iterable[tuple[str, bytes]]:
     tree = WorkTree(layout.root, has_git=False)
     for path, data in tree.read_many(tree.files(LEDGER_DIR_REL)):
-        if isinstance(data, bytes) and b"<<<<<<< " in data and has_markers(data):
+        if isinstance(data, bytes) and has_markers(data):
             yield path, data
 
 

@@ -55,7 +55,11 @@ def unmerged(layout: Layout) -> dict[str, Unmerged]:
 
 def has_markers(data: bytes) -> bool:
     """Return whether a line begins as git's conflict markers do."""
-    return any(line.startswith((_MARKERS[0], _MARKERS[2])) for line in data.splitlines())
+    marked = (_MARKERS[0], _MARKERS[2])
+    # The first test is all that 10,000 sound files cost.
+    return any(marker in data for marker in marked) and any(
+        line.startswith(marked) for line in data.splitlines()
+    )
 
 
 def sides_of(data: bytes) -> tuple[bytes, bytes, bool] | None:
@@ -174,6 +178,7 @@ def unfinished_command(layout: Layout) -> str | None:
         return None
     for name, command in (
         ("rebase-merge", "git rebase --continue"),
+        ("rebase-apply/applying", "git am --continue"),
         ("rebase-apply", "git rebase --continue"),
         ("CHERRY_PICK_HEAD", "git cherry-pick --continue"),
         ("REVERT_HEAD", "git revert --continue"),

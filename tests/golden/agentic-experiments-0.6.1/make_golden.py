@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def main() -> None:
         # Not its full check, which fails on runs with and without a condition (trap 28).
         result = aexp.validate_repo(cluster, mode="kb-only")
         if result.errors:
-            sys.exit(f"0.6.1 itself finds fault: {[i.code for i in result.errors]}")
+            sys.exit(f"0.6.1 itself finds fault: {[i.message for i in result.errors]}")
         save(cluster, out / "repo")
         save(laptop, out / "laptop", parts=(".aexp/ledger", ".aexp/runs-index"))
         unsound = Path(temp) / "unsound"
@@ -134,7 +135,9 @@ def enter(root: Path, label: str) -> None:
     """Install 0.6.1 here and go there."""
     os.chdir(root)
     aexp.install_scaffold(root, machine_label=label)
-    everything = "".join(f"/{p.name}\n" for p in root.iterdir() if p.name not in (".git", "train.py"))
+    everything = "".join(
+        f"/{p.name}\n" for p in root.iterdir() if p.name not in (".git", "train.py")
+    )
     (root / ".git/info/exclude").write_text(everything, "utf-8")
     subprocess.run(["git", "update-index", "--assume-unchanged", ".gitignore"], check=True)
 
@@ -154,12 +157,12 @@ def on_cluster(root: Path) -> dict[str, str]:
     with aexp.run_lifecycle(run.new("complete", condition="full", seed=0)) as job:
         job.doc["acc"] = 0.913
         job.doc["loss"] = float("nan")
-    with contextlib.suppress(RuntimeError):
-        with aexp.run_lifecycle(run.new("failed", condition="small", seed=0)):
-            raise RuntimeError("out of memory")
-    with contextlib.suppress(KeyboardInterrupt):
-        with aexp.run_lifecycle(run.new("interrupted", condition="small", seed=1)):
-            raise KeyboardInterrupt
+    job = run.new("failed", condition="small", seed=0)
+    with contextlib.suppress(RuntimeError), aexp.run_lifecycle(job):
+        raise RuntimeError("out of memory")
+    job = run.new("interrupted", condition="small", seed=1)
+    with contextlib.suppress(KeyboardInterrupt), aexp.run_lifecycle(job):
+        raise KeyboardInterrupt
     # The same, and then promoted again with all its fields.
     job = run.new("complete_again", condition="full", seed=1)
     with aexp.run_lifecycle(job):
@@ -212,7 +215,7 @@ def on_cluster(root: Path) -> dict[str, str]:
 
     aexp.new_finding(title="Wider is better", hypothesis_id="H001", experiment_id="E001")
     aexp.new_finding(title="One run", hypothesis_id="H001", experiment_id="E001")
-    aexp.new_finding(title="One batch", hypothesis_id="H001", experiment_id="E001", impact="LOW")
+    aexp.new_finding(title="One batch", hypothesis_id="H001", experiment_id="E002", impact="LOW")
     aexp.new_finding(title="No run yet", hypothesis_id="H001", experiment_id="E002")
     aexp.new_finding(title="On the laptop", hypothesis_id="H001", experiment_id="E001")
     export_index(root)
@@ -317,9 +320,11 @@ def reduced(text: str, cited: object) -> str:
     for line in lines:
         if line.startswith(("# ", "## ")):
             section = line
-            kept.append(f"{line}\n" if line.startswith("# ") or "Links" in line else f"{line}\n\n{BODY}")
-        elif section == "## Links" and line.startswith("- [["):
-            kept.append(line)
+            kept.append(
+                f"{line}\n" if line.startswith("# ") or "Links" in line else f"{line}\n\n{BODY}"
+            )
+        elif section == "## Links":
+            kept += [f"- {link}" for link in re.findall(r"\[\[[^\]]+\]\]", line)]
     return "\n".join(kept).rstrip("\n") + "\n"
 
 
@@ -334,7 +339,9 @@ def save(
         target = out / part.replace(".", "dot-", 1) if part.startswith(".") else out / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".gitkeep"))
+            shutil.copytree(
+                source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".gitkeep")
+            )
         else:
             shutil.copy(source, target)
     for path in sorted(out.rglob(".*"), reverse=True):
@@ -347,7 +354,9 @@ def save(
     ignore = out / "dot-gitignore"
     if ignore.exists():
         lines = ignore.read_text("utf-8").splitlines()
-        ours = [line for line in lines if not line.startswith("#") or "agentic-experiments:" in line]
+        ours = [
+            line for line in lines if not line.startswith("#") or "agentic-experiments:" in line
+        ]
         ignore.write_text("\n".join(ours) + "\n", "utf-8")
 
 

@@ -12,11 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aexp.errors import UnsafeValueError
+from aexp.model.canonical import canonical_bytes, compact_bytes
 from aexp.model.sanitize import (
     REDACTED_PATH,
     REDACTED_SECRET,
     Finding,
     Root,
+    certainly_without_secrets,
     find_absolute_paths,
     find_secrets,
     sanitize,
@@ -512,6 +514,31 @@ def test_every_reported_pointer_leads_to_a_placeholder_or_a_clean_url(value: Any
         for part in pointer.split("/")[1:]:
             part = part.replace("~1", "/").replace("~0", "~")
             here = here[int(part)] if isinstance(here, list) else here[part]
+
+
+@given(_json.filter(lambda value: "inf" not in repr(value)))
+@example({"token": "q7Zk2PvX9bLm4TnR"})
+@example(["--api-key", "q7Zk2PvX9bLm4TnR"])
+@example({"a": 'quote " and token=q7Zk2PvX9bLm4TnR'})
+@example({"statepoint": {"lr": 0.1, "name": "resnet"}, "ended_at": "2026-01-01T00:00:00.5Z"})
+def test_the_quick_look_never_clears_what_the_full_one_condemns(value: Any) -> None:
+    """LED-02, VAL-08: an entry skips the full search only when that would find nothing."""
+    for data in (canonical_bytes(value), compact_bytes(value)):
+        assert not (certainly_without_secrets(data) and find_secrets(value))
+
+
+def test_the_quick_look_clears_an_ordinary_entry() -> None:
+    """LED-02: ids, times, digests and usual names need no full search."""
+    entry = {
+        "attempt_id": "legacy-7e37574e0619c717",
+        "ended_at": "2026-01-01T00:01:01Z",
+        "job_id": "000a18a45878678212d2345c560cef00",
+        "record_digest": "sha256:" + "0f" * 32,
+        "run_link": {"experiment_path": "kb/research/experiments/E001-e.md"},
+        "statepoint": {"lr": 0.01, "optimizer": {"name": "adam"}, "layers": [64, 32]},
+    }
+    assert certainly_without_secrets(canonical_bytes(entry))
+    assert not certainly_without_secrets(canonical_bytes({"api_key": "q7Zk2PvX9bLm4TnR"}))
 
 
 @pytest.mark.parametrize(

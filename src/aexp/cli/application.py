@@ -30,13 +30,12 @@ class Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write one list for each heading, all of one width."""
         listed: dict[str, list[tuple[str, str]]] = {}
-        members = {name: self.commands[name] for name in self.list_commands(ctx)}
+        members = {k: v for k, v in self.commands.items() if not v.hidden}
         width = max(map(len, members))
         for name, command in members.items():
-            if not command.hidden:
-                heading = getattr(command, "rich_help_panel", None) or "Commands"
-                text = command.get_short_help_str(_WHOLE_SENTENCE)
-                listed.setdefault(heading, []).append((name.ljust(width), text))
+            heading = getattr(command, "rich_help_panel", None) or "Commands"
+            text = command.get_short_help_str(_WHOLE_SENTENCE)
+            listed.setdefault(heading, []).append((name.ljust(width), text))
         for heading, rows in listed.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
@@ -81,6 +80,8 @@ def _register() -> None:
             module.register(app)
             for added in (*app.registered_commands[commands:], *app.registered_groups[groups:]):
                 added.rich_help_panel = panel
+            for group in app.registered_groups[groups:]:
+                group.cls = Commands
 
 
 _register()

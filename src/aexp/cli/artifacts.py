@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from aexp.kb import Created
     from aexp.repo import Layout
 
-_Title = Annotated[str, typer.Option("--title", help="What it is about, in one line.")]
-_Hypothesis = Annotated[str, typer.Option("--hypothesis", help="Its hypothesis, such as H001.")]
+_Title = Annotated[
+    str, typer.Option("--title", metavar="TEXT", help="What it is about, in one line.")
+]
+_Hypothesis = Annotated[
+    str, typer.Option("--hypothesis", metavar="ID", help="Its hypothesis, such as H001.")
+]
 _Id = Annotated[
     str | None,
-    typer.Option("--id", help="The id to use instead of the next free one."),
+    typer.Option("--id", metavar="ID", help="The id to use instead of the next free one."),
 ]
 
 
@@ -44,21 +48,29 @@ def new_finding(
     title: _Title,
     hypothesis: _Hypothesis,
     experiment: Annotated[
-        str, typer.Option("--experiment", help="The experiment it comes from, such as E001.")
+        str,
+        typer.Option(
+            "--experiment", "-e", metavar="ID", help="The experiment it comes from, such as E001."
+        ),
     ],
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", help="A run that shows it, by id or its first digits; repeatable."),
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="A run that shows it, by id or its first digits; repeatable.",
+        ),
     ] = None,
     batch: Annotated[
         list[str] | None,
         typer.Option(
             "--batch",
+            metavar="BATCH",
             help="All runs of an experiment that match: 'E001?condition=full&seed=0'; repeatable.",
         ),
     ] = None,
     impact: Annotated[
-        str, typer.Option("--impact", help="CRITICAL, HIGH, MEDIUM or LOW.")
+        str, typer.Option("--impact", metavar="LEVEL", help="CRITICAL, HIGH, MEDIUM or LOW.")
     ] = "MEDIUM",
     artifact_id: _Id = None,
 ) -> None:

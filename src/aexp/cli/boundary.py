@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ _REFUSALS = (
     *(errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
 )
 """What a machine answers that has a problem of its own, and no fault of ours."""
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status (the console script).
@@ -59,11 +61,12 @@ def _run(arguments: list[str]) -> int:
         return fail(error.message, error.hint, error.exit_code)
     except TyperException as error:
         context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else "aexp"
-        message = one_line(error.format_message())
-        if not message:  # no arguments: the help has been shown instead
+        where = context.command_path if context is not None else _command_path(arguments)
+        message = error.format_message()
+        if message.startswith("Usage: "):  # no arguments, which asks for the help
+            note(message)
             return error.exit_code
-        return fail(message, f"see `{where} --help`", error.exit_code)
+        return fail(*_told(one_line(message), where), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         return fail("interrupted", None, INTERRUPTED)
     except SystemExit as stop:
@@ -82,6 +85,26 @@ def _run(arguments: list[str]) -> int:
         return fail(f"{where}: {error.strerror}", hint, StorageError.exit_code)
     except Exception as error:
         return fail(*_unexpected(error, arguments))
+
+
+def _command_path(arguments: Sequence[str]) -> str:
+    """Return the command that a command line names, for complaints that do not know it."""
+    from aexp.cli.application import app
+
+    names = {info.name for info in app.registered_commands}
+    return f"aexp {arguments[0]}" if arguments and arguments[0] in names else "aexp"
+
+
+_SUGGESTION = re.compile(r"(.*?)(?: Did you mean (.*)\?| \(Possible options: (.*)\))")
+
+
+def _told(message: str, where: str) -> tuple[str, str]:
+    """Return a complaint of typer's as an error and a hint: what it suggests goes to the hint."""
+    message = message.replace(": Value error, ", ": ")
+    if found := _SUGGESTION.fullmatch(message):
+        near = found[2] or found[3]
+        return found[1], f"did you mean {near}? See `{where} --help`"
+    return message, f"see `{where} --help`"
 
 
 def _unexpected(error: Exception, arguments: Sequence[str]) -> tuple[str, str, int]:

@@ -8,13 +8,10 @@ from typing import Annotated
 import typer
 
 from aexp.cli import merging
+from aexp.cli.options import MachineLabel, RunId, RunIds, TableFormat
 from aexp.cli.output import note, say, say_json, table
-from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError, UsageError
+from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError
 from aexp.repo import check_machine_label, open_layout
-
-Label = Annotated[
-    str | None, typer.Option("--machine-label", help="The machine label to put on entries.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,14 +26,12 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_entries)
     group.command("show")(show)
     merging.register(group)
-    app.add_typer(group, rich_help_panel="Ledger")
+    app.add_typer(group)
 
 
 def promote(
-    run_ids: Annotated[
-        list[str], typer.Argument(help="Run ids, or the beginnings of some.", metavar="RUN…")
-    ],
-    machine_label: Label = None,
+    run_ids: RunIds,
+    machine_label: MachineLabel = None,
 ) -> None:
     """Write the ledger entries of ended runs, without committing them."""
     from aexp.ledger.promote import promote_record
@@ -53,7 +48,7 @@ def promote(
 
 
 def backfill(
-    machine_label: Label = None,
+    machine_label: MachineLabel = None,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -123,15 +118,11 @@ def _say_commit(done: object) -> None:
         say("to share: git push")
 
 
-def list_entries(
-    format: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
-) -> None:
+def list_entries(format: TableFormat = "table") -> None:
     """List the usable entries of the ledger."""
     from aexp.ledger.store import read_ledger
     from aexp.tree import WorkTree
 
-    if format not in ("table", "json"):
-        raise UsageError(f"there is no format {format!r}", hint="one of: table, json")
     layout = open_layout()
     ledger = read_ledger(WorkTree(layout.root, has_git=layout.git_dir is not None))
     entries = [ledger.entries[job_id] for job_id in sorted(ledger.entries)]
@@ -159,11 +150,7 @@ def list_entries(
         note(f"{len(bad)} files are not usable and not shown; see `aexp validate`")
 
 
-def show(
-    run_id: Annotated[
-        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
-    ],
-) -> None:
+def show(run_id: RunId) -> None:
     """Print one ledger entry as it stands in its file."""
     from aexp.ledger.store import load_usable
     from aexp.runs.lookup import resolve_run_id

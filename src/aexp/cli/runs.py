@@ -8,59 +8,45 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aexp.cli import status as overview_command
+from aexp.cli.options import (
+    AllowMissing,
+    Experiment,
+    Hypothesis,
+    NoCommit,
+    OneExperiment,
+    RunId,
+    Sp,
+    SubHypothesis,
+    TableFormat,
+)
 from aexp.cli.output import note, say, say_json, table
-from aexp.errors import PartialFailureError, UsageError
+from aexp.errors import PartialFailureError
+from aexp.model.status import check_status
 from aexp.repo import open_layout
 
 if TYPE_CHECKING:
     from aexp.runs.lookup import RunView
 
-PANEL = "Runs"
-
-Experiment = Annotated[
-    str | None, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
-]
-Sp = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--sp", help="State point: key=value,key=value; may be repeated.", metavar="K=V,…"
-    ),
-]
-Format = Annotated[str, typer.Option("--format", help="table or json.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``app``."""
-    app.command("new-run", rich_help_panel=PANEL)(new_run)
-    app.command(
-        "run",
-        rich_help_panel=PANEL,
-        context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
-    )(run)
-    app.command("list-runs", rich_help_panel=PANEL)(list_runs)
-    app.command("show-run", rich_help_panel=PANEL)(show_run)
-    app.command("list-batches", rich_help_panel=PANEL)(list_batches)
-    app.command("link", rich_help_panel=PANEL)(link)
-    app.command("recover", rich_help_panel=PANEL)(recover)
+    app.command("new-run")(new_run)
+    app.command("run", context_settings={"allow_interspersed_args": False})(run)
+    app.command("list-runs")(list_runs)
+    app.command("show-run")(show_run)
+    app.command("list-batches")(list_batches)
+    app.command("link")(link)
+    app.command("recover")(recover)
     overview_command.register(app)
 
 
 def new_run(
-    experiment: Annotated[
-        str, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
-    ],
+    experiment: OneExperiment,
     sp: Sp = None,
-    hypothesis: Annotated[
-        str | None, typer.Option(help="The hypothesis, when not the experiment's.")
-    ] = None,
-    sub_hypothesis: Annotated[str | None, typer.Option(help="A part of the hypothesis.")] = None,
-    no_commit: Annotated[
-        bool,
-        typer.Option("--no-commit", help="Leave the state of the code out of the state point."),
-    ] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
-    ] = False,
+    hypothesis: Hypothesis = None,
+    sub_hypothesis: SubHypothesis = None,
+    no_commit: NoCommit = False,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Create a run, or find the one that has this state point already."""
     from aexp.model.values import parse_assignments
@@ -83,20 +69,15 @@ def new_run(
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(help="The command to run, after --.", metavar="-- CMD…")
+        list[str], typer.Argument(help="The command to run, after --.", metavar="COMMAND")
     ],
     experiment: Experiment = None,
     sp: Sp = None,
     again: Annotated[
         bool, typer.Option("--again", help="Record a new attempt of a complete run.")
     ] = False,
-    no_commit: Annotated[
-        bool,
-        typer.Option("--no-commit", help="Leave the state of the code out of the state point."),
-    ] = False,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
-    ] = False,
+    no_commit: NoCommit = False,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Run a command as a run: its output live, its status and log recorded, its exit code ours."""
     from aexp.model.values import parse_assignments
@@ -124,30 +105,51 @@ def run(
 
 def list_runs(
     experiment: Experiment = None,
-    hypothesis: Annotated[str | None, typer.Option(help="Only runs of this hypothesis.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only runs of this status.")] = None,
-    machine: Annotated[
-        str | None, typer.Option(help="Only runs the ledger has from this machine.")
+    hypothesis: Annotated[
+        str | None,
+        typer.Option("--hypothesis", metavar="ID", help="Only runs of this hypothesis."),
     ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", metavar="STATUS", help="Only runs of this status; repeatable."),
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--machine", metavar="NAME", help="Only runs the ledger has from this machine."
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
+    ] = None,
+    here: Annotated[bool, typer.Option("--here", help="Only runs of this machine.")] = False,
     sp: Sp = None,
-    format: Format = "table",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, metavar="N", help="Only the N runs that began last."),
+    ] = None,
+    format: TableFormat = "table",
 ) -> None:
     """List the runs of this machine and of the ledger, each with where it lives."""
     from aexp.model.citation import selector_matches
     from aexp.model.values import parse_assignments
     from aexp.runs.lookup import all_runs
 
-    _check_format(format)
     wanted = parse_assignments(sp or [])
+    statuses = {check_status(text) for text in status or ()}
     views = [
         view
         for view in all_runs(open_layout())
         if experiment in (None, view.experiment_id)
         and hypothesis in (None, view.link.get("hypothesis_id"))
-        and status in (None, view.status)
+        and (not statuses or view.status in statuses)
         and machine in (None, view.machine)
+        and (not tag or set(tag) <= set(view.field("tags") or ()))
+        and not (here and view.record is None)
         and selector_matches(wanted, view.statepoint, view.link)
     ]
+    views = sorted(sorted(views, key=_began)[-(limit or 0) :], key=_listing_order)
     if format == "json":
         say_json([_as_json(view) for view in views])
         return
@@ -167,9 +169,14 @@ def list_runs(
                 view.machine or "-",
                 view.where,
             ]
-            for view in sorted(views, key=_listing_order)
+            for view in views
         ],
     )
+
+
+def _began(view: RunView) -> str:
+    document = view.record.document if view.record is not None else {}
+    return str(view.field("started_at") or document.get("created_at") or "")
 
 
 def _listing_order(view: RunView) -> tuple[str, str, str]:
@@ -216,17 +223,11 @@ def _as_json(view: RunView) -> dict[str, Any]:
     }
 
 
-def show_run(
-    run_id: Annotated[
-        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
-    ],
-    format: Format = "table",
-) -> None:
+def show_run(run_id: RunId, format: TableFormat = "table") -> None:
     """Show everything that is known of one run, here and in the ledger."""
     from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
 
-    _check_format(format)
     layout = open_layout()
     view = view_of(layout, resolve_run_id(layout, run_id))
     if format == "json":
@@ -276,14 +277,14 @@ def _group(title: str, values: Any) -> None:
     if values:
         say(f"{title}:")
         for key, value in sorted(values.items()):
-            say(f"  {key} = {value if isinstance(value, str) else json.dumps(value)}")
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            say(f"  {key} = {shown}")
 
 
-def list_batches(experiment: Experiment = None, format: Format = "table") -> None:
+def list_batches(experiment: Experiment = None, format: TableFormat = "table") -> None:
     """List the batches that a finding can cite: experiment, condition, number of runs."""
     from aexp.linking import list_batches as batches
 
-    _check_format(format)
     found = batches(experiment_id=experiment)
     if format == "json":
         say_json([{"experiment_id": b.experiment_id, "selector": b.selector, "count": b.count,
@@ -302,19 +303,11 @@ def list_batches(experiment: Experiment = None, format: Format = "table") -> Non
 
 
 def link(
-    run_id: Annotated[
-        str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")
-    ],
-    experiment: Annotated[
-        str, typer.Option("--experiment", "-e", help="The experiment, such as E001.")
-    ],
-    hypothesis: Annotated[
-        str | None, typer.Option(help="The hypothesis, when not the experiment's.")
-    ] = None,
-    sub_hypothesis: Annotated[str | None, typer.Option(help="A part of the hypothesis.")] = None,
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Accept an experiment that has no file yet.")
-    ] = False,
+    run_id: RunId,
+    experiment: OneExperiment,
+    hypothesis: Hypothesis = None,
+    sub_hypothesis: SubHypothesis = None,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Say which experiment a run belongs to; an ended run's ledger entry follows."""
     from aexp.linking import link_run
@@ -357,11 +350,6 @@ def recover(
         note(f"failed: {name[:32]}: {reason}")
     if failed:
         raise PartialFailureError(f"{len(failed)} could not be mended")
-
-
-def _check_format(format: str) -> None:
-    if format not in ("table", "json"):
-        raise UsageError(f"there is no format {format!r}", hint="one of: table, json")
 
 
 def _warn_paths(keys: tuple[str, ...]) -> None:

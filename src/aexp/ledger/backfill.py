@@ -91,6 +91,8 @@ def _backfill_chunk(
                 record = store.read(job_id)
                 if record.problem is None and not is_terminal(record.status):
                     continue
+                if record.problem is not None and not (record.folder / DOCUMENT_FILE).exists():
+                    continue  # never ended: 0.6.x leaves an empty folder where it refuses a key
                 locks.enter_context(store.lock(job_id))
                 record = store.read_sound(job_id)
                 if home_layout(layout, record).root != layout.root:

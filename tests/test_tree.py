@@ -257,3 +257,33 @@ def big(tmp_path_factory: pytest.TempPathFactory, sealed_home: Path) -> Path:
     run("fast-import", "--quiet", input="".join(stream).encode())
     run("reset", "-q", "--hard")
     return root
+
+
+def test_what_is_only_announced_is_not_in_the_index(repo: Machine) -> None:
+    """VAL-10: of an empty file and one that ``git add -N`` announced, only the first counts."""
+    for name in ("empty.json", "announced.json", "gone.json"):
+        repo.write(f"{LEDGER}/{name}", "")
+    repo.git("add", f"{LEDGER}/empty.json", f"{LEDGER}/gone.json")
+    repo.git("add", "-N", f"{LEDGER}/announced.json")
+    (repo / LEDGER / "gone.json").unlink()
+    tree = GitTree(repo.path)
+    assert tree.files(LEDGER) == [f"{LEDGER}/empty.json", f"{LEDGER}/gone.json"]
+    assert GitTree(repo.path).read(f"{LEDGER}/empty.json") == b""
+    with pytest.raises(NotFoundError):
+        GitTree(repo.path).read(f"{LEDGER}/announced.json")
+
+
+def test_links_are_listed_in_every_view(repo: Machine) -> None:
+    """Trap 29: links at, below and above a folder; what they lead to is not looked at."""
+    repo.write("kb/sub/f.md", "x")
+    repo.write("away/deep/f.md", "x")
+    (repo / "kb/sub/link.md").symlink_to("f.md")
+    (repo / "kb/folder").symlink_to("../away")
+    (repo / "kb/nowhere").symlink_to("nothing")
+    repo.commit_all()
+    for tree in views(repo.path).values():
+        inside = ["kb/folder", "kb/nowhere", "kb/sub/link.md"]
+        assert tree.links("kb") == tree.links("kb/") == tree.links(".") == inside
+        assert tree.links("kb/sub") == ["kb/sub/link.md"]
+        assert tree.links("kb/folder/deep") == ["kb/folder"]
+        assert tree.links("away") == tree.links("missing/folder") == []

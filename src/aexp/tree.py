@@ -6,6 +6,7 @@ disk, what is staged (VAL-10) and what a commit holds. Paths are POSIX, relative
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,14 @@ from typing import Protocol
 
 from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
+
+_EMPTY_FILE = frozenset(
+    (
+        "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+        "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+    )
+)
+"""The object id of an empty file, in repositories of either hash."""
 
 
 class Tree(Protocol):
@@ -46,6 +55,9 @@ class Tree(Protocol):
 
     def conflicted(self, folder: str) -> list[str]:
         """Return the sorted paths below ``folder`` that git's index holds unmerged."""
+
+    def links(self, folder: str) -> list[str]:
+        """Return the sorted paths of the symbolic links at, below and above ``folder``."""
 
 
 class WorkTree:
@@ -104,6 +116,26 @@ class WorkTree:
         """See :meth:`Tree.conflicted`."""
         return _unmerged(Git(self._root), folder) if self._has_git else []
 
+    def links(self, folder: str) -> list[str]:
+        """See :meth:`Tree.links`. What a linked folder holds is not looked at."""
+        steps = _folder(folder).split("/")
+        for count in range(1, len(steps) + 1):
+            above = "/".join(steps[:count])
+            if above and (self._root / above).is_symlink():
+                return [above]
+        found: list[str] = []
+        stack = [_folder(folder)]
+        while stack:
+            here = stack.pop()
+            with contextlib.suppress(OSError), os.scandir(self._root / here) as entries:
+                for entry in entries:
+                    path = f"{here}/{entry.name}" if here else entry.name
+                    if entry.is_symlink():
+                        found.append(path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        stack.append(path)
+        return sorted(found)
+
 
 class GitTree:
     """The files of git's index, or of a commit.
@@ -144,7 +176,23 @@ class GitTree:
             if mode.startswith("100") and (not staged or third == "0"):
                 self._objects[path] = second if staged else third
                 found.append(path)
+        for path in self._announced(found, where):
+            found.remove(path)
+            del self._objects[path]
         return sorted(found)
+
+    def _announced(self, found: list[str], where: tuple[str, ...]) -> list[str]:
+        """Return those that ``git add -N`` has only announced: no commit will hold them.
+
+        The index names them with the id of the empty file, and only comparing with the work tree
+        tells them from files that are empty.
+        """
+        empty = [path for path in found if self._objects[path] in _EMPTY_FILE]
+        if not empty or self._commit is not None:
+            return []
+        wanted = set(empty)
+        new = self._git.nul_fields("diff-files", "-z", "--name-only", "--diff-filter=A", *where)
+        return [path for path in new if path in wanted]
 
     def read(self, path: str) -> bytes:
         """See :meth:`Tree.read`."""
@@ -172,6 +220,20 @@ class GitTree:
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
         return _unmerged(self._git, folder) if self._commit is None else []
+
+    def links(self, folder: str) -> list[str]:
+        """See :meth:`Tree.links`."""
+        top = _pathspec(_folder(folder).partition("/")[0])
+        if self._commit is None:
+            fields = self._git.nul_fields("ls-files", "-s", "-z", *top)
+        else:
+            fields = self._git.nul_fields("ls-tree", "-r", "-z", "--full-tree", self._commit, *top)
+        split = (field.split("\t", 1) for field in fields)
+        linked = sorted({path for meta, path in split if meta.startswith("120000")})
+        inner = f"{_folder(folder)}/"
+        return [
+            p for p in linked if inner == "/" or p.startswith(inner) or inner.startswith(p + "/")
+        ]
 
 
 def _unmerged(git: Git, folder: str) -> list[str]:

@@ -147,7 +147,7 @@ def test_a_commit_is_judged_by_its_own_files(world: World) -> None:
     world.commit()
     good = world.machine.head()
     (world.root / ".aexp/ledger").rename(world.root / ".aexp/gone")
-    assert world.codes() == [("finding.broken_run_citation", "error")]
+    assert [c for c, _ in world.codes()] == ["ledger.deleted", "finding.broken_run_citation"]
     assert world.codes(tree=GitTree(world.root, commit=good)) == []
     assert world.codes(tree=GitTree(world.root)) == []
 
@@ -160,6 +160,8 @@ def test_local_copy_does_not_hide_a_removed_entry(world: World) -> None:
     world.commit()
     assert world.codes() == []
     os.remove(world.root / f".aexp/ledger/{job_id}.json")
+    assert world.codes() == [("ledger.deleted", "error"), ("finding.unshared_run", "warning")]
+    world.commit()
     assert world.codes() == [("finding.unshared_run", "warning")]
 
 
@@ -174,3 +176,88 @@ def test_weird_names(weird_path: Path) -> None:
         f".runs/workspace/{job_id}",
         "kb/research/findings/F001-words.md",
     ]
+
+
+def lose(world: World, job_id: str, *, staged: bool) -> None:
+    """Take an entry out of the work tree, and out of the index too."""
+    path = f".aexp/ledger/{job_id}.json"
+    if staged:
+        world.machine.git("rm", "-q", path)
+    else:
+        (world.root / path).unlink()
+
+
+@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("is_local", [False, True])
+@pytest.mark.parametrize("cite", ["job", "batch"])
+def test_a_lost_entry_is_an_error_before_the_loss_is_committed(
+    world: World, cite: str, is_local: bool, staged: bool
+) -> None:
+    """Trap 23: on the owner's machine too, whatever the strictness; only while it is cited."""
+    kept, gone = world.entry(point(seed=1)), world.entry(point(seed=2))
+    other = world.entry(point(seed=3), link=link_to("E002"))
+    if is_local:
+        world.local(point(seed=2))
+    world.artifacts([job(kept), job(gone) if cite == "job" else batch({"seed": [1, 2]})])
+    world.commit()
+    assert world.codes() == []
+    for job_id in (gone, other):
+        lose(world, job_id, staged=staged)
+    for strict in ("error", "warn", "off"):
+        [issue] = world.issues("ledger.deleted", strict)  # type: ignore[arg-type]
+        assert (issue.severity, issue.path) == ("error", f".aexp/ledger/{gone}.json")
+        assert not world.validate(strict).ok  # type: ignore[arg-type]
+    world.artifacts([job(kept)])
+    assert world.codes() == []
+
+
+def test_the_last_entry_can_be_lost_too(world: World) -> None:
+    """Trap 23: with the whole ledger folder gone, git still knows."""
+    job_id = world.entry(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    (world.root / f".aexp/ledger/{job_id}.json").unlink()
+    (world.root / ".aexp/ledger").rmdir()
+    assert ("ledger.deleted", "error") in world.codes()
+
+
+def test_a_moved_or_replaced_entry_is_not_lost(world: World) -> None:
+    """Trap 23, LED-13: resharding moves an entry; a damaged one is called by its own code."""
+    job_id = world.entry(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    flat = world.root / f".aexp/ledger/{job_id}.json"
+    sharded = world.root / f".aexp/ledger/{job_id[:2]}/{job_id}.json"
+    sharded.parent.mkdir()
+    flat.rename(sharded)
+    assert world.codes() == [UNCOMMITTED]
+    sharded.write_bytes(b"{}")
+    assert [c for c, _ in world.codes()] == ["ledger.malformed", "finding.broken_run_citation"]
+
+
+def test_an_entry_that_was_never_committed_is_not_called_lost(world: World) -> None:
+    """Trap 23: staged and deleted, or behind a link: HEAD does not have it."""
+    world.artifacts()
+    world.commit()
+    added, linked = world.entry(point(seed=1)), world.entry(point(seed=2))
+    world.machine.git("add", f".aexp/ledger/{added}.json")
+    lose(world, added, staged=False)
+    path = world.root / f".aexp/ledger/{linked}.json"
+    path.rename(world.root / "elsewhere.json")
+    path.symlink_to(world.root / "elsewhere.json")
+    world.artifacts([job(added), job(linked)])
+    world.store()
+    assert {c for c, _ in world.codes()} == {"finding.broken_run_citation"}
+
+
+def test_an_announced_entry_is_not_what_a_commit_would_hold(world: World) -> None:
+    """VAL-05, VAL-10: ``git add -N`` leaves an empty name in the index, which is no entry."""
+    job_id = world.entry(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    second = world.entry(point(seed=2))
+    world.artifacts([job(job_id), job(second)])
+    world.machine.git("add", "kb")
+    world.machine.git("add", "-N", f".aexp/ledger/{second}.json")
+    assert world.codes() == [UNCOMMITTED]
+    assert world.codes(tree=GitTree(world.root)) == [("finding.broken_run_citation", "error")]

@@ -79,11 +79,11 @@ def test_text(world: World) -> None:
     out = world.machine.aexp_fast("validate", check=False).stdout
     assert out.splitlines() == [
         "kb/research/findings/F001-words.md",
-        "  ERROR    finding.broken_run_citation  supporting_runs[0] cites run aaaaaaaa, which is "
+        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[0] cites run aaaaaaaa, which is "
         "neither in the ledger nor here nor in an index",
-        "  ERROR    finding.broken_run_citation  supporting_runs[1] cites run bbbbbbbb, which is "
+        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[1] cites run bbbbbbbb, which is "
         "neither in the ledger nor here nor in an index",
-        "  ERROR    finding.empty_batch  supporting_runs[2] cites batch E001 "
+        "  ERROR    finding.empty_batch  line 9: supporting_runs[2] cites batch E001 "
         "(tag=[bold]x[/bold]), which matches no ended run",
         "",
         "To mend",
@@ -156,6 +156,7 @@ def test_json(world: World) -> None:
         "finding": "F001",
         "index": 0,
         "job_id": "a" * 32,
+        "line": 9,
         "machines": ["cluster"],
     }
 

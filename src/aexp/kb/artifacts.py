@@ -30,6 +30,7 @@ class Artifact:
         id: by its file name; empty when the name holds none.
         path: POSIX, relative to the root.
         frontmatter: plain data; empty when there is none that can be read.
+        head: the YAML it was read from, as written; it begins on the file's second line.
         body: the text behind the frontmatter.
         body_line: the line of the file on which the body begins.
         headings: the text of the headings of level 2 and deeper, in order.
@@ -42,6 +43,7 @@ class Artifact:
     id: str
     path: str
     frontmatter: dict[str, Any] = field(default_factory=dict)
+    head: str = ""
     body: str = ""
     body_line: int = 1
     headings: tuple[str, ...] = ()
@@ -58,13 +60,15 @@ class Artifact:
 def read_artifacts(tree: Tree) -> list[Artifact]:
     """Return all artifacts of ``tree``, sorted by path (VAL-07).
 
-    Files named ``README.md`` are notes to people and left out, as is what is no markdown.
+    Files named ``README.md`` are notes to people and left out, as is what is no markdown. A
+    symbolic link is an artifact with a problem: git shares where it points, not what is there.
     """
     conflicted = set(tree.conflicted(KB_DIR_REL))
     kinds = {path: kind for kind in KINDS for path in _paths(tree, kind, conflicted)}
     readable = [path for path in kinds if path not in conflicted]
     found = [_conflicted(kinds[path], path) for path in kinds if path in conflicted]
     found += [parse_artifact(kinds[path], path, data) for path, data in tree.read_many(readable)]
+    found += _linked(tree)
     return sorted(found, key=lambda artifact: artifact.path)
 
 
@@ -142,6 +146,7 @@ def _parse_text(
         artifact_id,
         path,
         frontmatter=data,
+        head=parts.yaml,
         body=parts.body,
         body_line=parts.body_line,
         headings=tuple(text for _, level, text in markdown.headings(parts.body) if level > 1),
@@ -179,6 +184,30 @@ def _paths(tree: Tree, kind: Kind, conflicted: set[str]) -> Iterator[str]:
         nested = str(PurePosixPath(path).parent) != folder
         if not nested or name[:1].upper() == LETTERS[kind] or id_of_file(name):
             yield path
+
+
+def _linked(tree: Tree) -> Iterator[Artifact]:
+    """Yield a problem for each link that hides artifacts: a file, one of our folders, one above."""
+    for path in tree.links(KB_DIR_REL):
+        kind = _kind_at(path)
+        if kind is None:
+            continue
+        message = f"{path} is a symbolic link, and git shares only where it points"
+        artifact_id = id_of_file(_name(path)) or ""
+        known = artifact_id if artifact_id[:1] == LETTERS[kind] else ""
+        issue = _issue("kb.symlink", path, message)
+        yield Artifact(kind, known, path, problems=(issue,))
+
+
+def _kind_at(path: str) -> Kind | None:
+    """Return whose place ``path`` is; None for links among which no artifact can be."""
+    for kind, folder in FOLDERS.items():
+        if f"{folder}/".startswith(f"{path}/"):
+            return kind
+        if path.startswith(f"{folder}/"):
+            looks_like_one = id_of_file(_name(path)) or path.lower().endswith(".md")
+            return kind if looks_like_one and _name(path).lower() != "readme.md" else None
+    return None
 
 
 def _name(path: str) -> str:

@@ -62,3 +62,47 @@ def split(text: str) -> Parts:
         closing.group(),
         text[closing.end() :],
     )
+
+
+def key_line(yaml: str, key: str) -> int | None:
+    """Return the line of the file on which a key of the frontmatter stands; None when not found.
+
+    Found by its looks, without parsing, so that an issue may name a line at next to no cost.
+
+    Args:
+        yaml: what stands between the fences.
+        key: a top-level key.
+    """
+    found = re.search(
+        rf"^(?:{re.escape(key)}|(['\"]){re.escape(key)}\1)[ \t]*:", yaml, re.MULTILINE
+    )
+    return None if found is None else FIRST_LINE + yaml.count("\n", 0, found.start())
+
+
+def item_lines(yaml: str, key: str) -> list[int]:
+    """Return the line of the file on which each item of a list begins.
+
+    Items of a list in brackets all stand on the line of the key, for all one can tell by looks.
+
+    Args:
+        yaml: what stands between the fences.
+        key: a top-level key whose value is a list.
+    """
+    start = key_line(yaml, key)
+    if start is None:
+        return []
+    found: list[int] = []
+    indent = -1
+    for number, line in enumerate(yaml.split("\n")[start - FIRST_LINE + 1 :], start + 1):
+        words = line.strip()
+        if not words or words.startswith("#"):
+            continue
+        depth = len(line) - len(line.lstrip(" "))
+        is_item = words == "-" or words.startswith("- ")
+        if indent < 0 and is_item:
+            indent = depth
+        if is_item and depth == indent:
+            found.append(number)
+        elif indent < 0 or depth <= indent:
+            break
+    return found

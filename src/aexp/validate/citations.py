@@ -16,6 +16,7 @@ from aexp.model.citation import (
 from aexp.model.issue import Issue, Severity
 from aexp.validate.codes import issue
 from aexp.validate.facts import Facts, Finding, Run
+from aexp.validate.lines import with_lines
 
 _NAMED = 3
 """How many runs of a batch a message names."""
@@ -23,7 +24,7 @@ _NAMED = 3
 
 def check_shapes(facts: Facts) -> list[Issue]:
     """Report what stands among citations and is none: an error whatever the strictness (VAL-02)."""
-    return [
+    issues = (
         issue(
             "finding.broken_run_citation",
             f"{_where(citation)}: {citation.reason}",
@@ -33,7 +34,8 @@ def check_shapes(facts: Facts) -> list[Issue]:
         for finding in facts.findings
         for citation in finding.citations
         if isinstance(citation, BadCitation)
-    ]
+    )
+    return with_lines(facts, issues)
 
 
 def check_citations(facts: Facts) -> list[Issue]:
@@ -45,7 +47,7 @@ def check_citations(facts: Facts) -> list[Issue]:
                 issues += _check_job(facts, finding, citation)
             elif isinstance(citation, BatchCitation):
                 issues += _check_batch(facts, finding, citation)
-    return issues
+    return with_lines(facts, issues)
 
 
 def check_sources(facts: Facts) -> list[Issue]:

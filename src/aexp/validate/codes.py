@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aexp.model.issue import Issue, Severity
-from aexp.validate.kb import KB_CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,68 @@ def _warning(meaning: str, mend: str) -> CodeInfo:
 
 _BACKFILL = "`aexp ledger backfill && git push` on the machine that has the run"
 
-_OWN: Final[Mapping[str, CodeInfo]] = {
+CODES: Final[Mapping[str, CodeInfo]] = {
+    # The structure of kb/ (VAL-07)
+    "kb.alias_missing": _error(
+        "The frontmatter's aliases do not hold the artifact's id, so links lead nowhere in an "
+        "editor.",
+        'add it: `aliases: ["F001"]`',
+    ),
+    "kb.bad_conditions": _error(
+        "An experiment's conditions are no mapping of names to parameters.",
+        "write `conditions: {full: {lr: 0.1}}`, or `conditions: {}` for none",
+    ),
+    "kb.bad_filename": _error(
+        "A file among the artifacts has no name that aexp reads.",
+        "rename it to `F001.md` or `F001-some-words.md` (H, E or F as its folder wants), or move "
+        "it elsewhere",
+    ),
+    "kb.broken_link": _error(
+        "A [[link]] names a hypothesis, experiment or finding that does not exist.",
+        "correct the id, or take the link out",
+    ),
+    "kb.conflict": _error(
+        "A merge conflict in the file is not resolved.", "edit it, then `git add` it"
+    ),
+    "kb.duplicate_id": _error(
+        "Two files carry one id, most often after a merge of two branches.",
+        "give one of them the next free id, in its name, its frontmatter and the links to it",
+    ),
+    "kb.id_mismatch": _error(
+        "The frontmatter's id is not the one in the file's name.", "make them agree"
+    ),
+    "kb.missing_backlink": _error(
+        "A child names its parent, and one of the two does not link to the other.",
+        "add the `[[id]]` under `## Links`",
+    ),
+    "kb.missing_field": _error("The frontmatter lacks a field that is needed.", "add it"),
+    "kb.missing_frontmatter": _error(
+        "The file does not begin with frontmatter between two --- lines, or it is never closed.",
+        "add what is missing",
+    ),
+    "kb.missing_heading": _error(
+        "A section without which the claim cannot be checked is missing.",
+        "add the heading, and say under it what there is to say",
+    ),
+    "kb.missing_parent": _error(
+        "The frontmatter names a hypothesis or experiment that does not exist.",
+        "correct the id, or make the parent",
+    ),
+    "kb.not_utf8": _error("The file is not UTF-8 text.", "save it as UTF-8"),
+    "kb.symlink": _error(
+        "An artifact, or a folder of them, is a symbolic link, so other clones may not have it.",
+        "put the file itself there",
+    ),
+    "kb.type_mismatch": _error(
+        "The frontmatter's type is not what the folder holds.",
+        "correct the type, or move the file",
+    ),
+    "kb.unreadable": _error(
+        "The operating system refuses to read the file.", "check its permissions"
+    ),
+    "kb.yaml_error": _error(
+        "The frontmatter is broken YAML.", "go to the line and column that are named"
+    ),
     # Citations (VAL-02 to VAL-05)
     "finding.broken_run_citation": _error(
         "A citation is malformed, or cites a run that nobody knows.",
@@ -139,6 +199,10 @@ _OWN: Final[Mapping[str, CodeInfo]] = {
         "An entry's state point is redacted, so its id cannot be proven.",
         "nothing, or record the run again without the redacted value",
     ),
+    "ledger.deleted": _error(
+        "A finding rests on an entry that the last commit has and the work tree has lost.",
+        "`git restore` the file; to take a run back for good, cite another one first",
+    ),
     "ledger.uncommitted": _warning(
         "A cited entry is not committed, so no other clone has it.",
         "`aexp ledger backfill && git push`",
@@ -151,16 +215,6 @@ _OWN: Final[Mapping[str, CodeInfo]] = {
 }
 
 
-def _of_kb(text: str) -> CodeInfo:
-    """Return what the kb family's table says, whose sentences end in how to mend the problem."""
-    meaning, semicolon, mend = text.rstrip(".").partition("; ")
-    return _error(meaning + ".", mend if semicolon else meaning)
-
-
-CODES: Final[Mapping[str, CodeInfo]] = {
-    **{code: _of_kb(text) for code, text in KB_CODES.items()},
-    **_OWN,
-}
 """Every code there is, by family."""
 
 

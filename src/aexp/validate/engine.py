@@ -123,6 +123,7 @@ RULES: Final[Mapping[Mode, tuple[Rule, ...]]] = {
         citations.check_citations,
         *_RUN_RULES,
         ledger.check_committed,
+        ledger.check_lost,
     ),
 }
 """Which rules each mode applies, in no particular order."""

@@ -22,6 +22,7 @@ from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.runs_index import Indexes, KnownRun, read_indexes
 from aexp.tree import Tree, WorkTree
 from aexp.validate.batches import Batches, Candidate
+from aexp.validate.lost import lost_entries
 from aexp.workspace.store import RunRecord, RunStore
 
 Mode = Literal["full", "kb", "runs"]
@@ -133,6 +134,7 @@ class Facts:
         elsewhere: indexed runs that are no evidence here, by id.
         has_source: whether there is any store, entry or index to look a run up in.
         uncommitted: files of the ledger that differ from HEAD, or that HEAD has not.
+        lost: runs whose entry HEAD has and the work tree has lost, by the entry's path.
         batches: the runs that are evidence, by experiment.
         failed: the ids of those that failed or were abandoned.
         shared: the ids of those that the ledger has.
@@ -154,6 +156,7 @@ class Facts:
     elsewhere: Mapping[str, KnownRun] = field(default_factory=dict)
     has_source: bool = False
     uncommitted: frozenset[str] = frozenset()
+    lost: Mapping[str, Candidate] = field(default_factory=dict)
     batches: Batches = field(default_factory=lambda: Batches(()))
     failed: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()
@@ -203,6 +206,8 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
     }
     evidence = [run for run in runs.values() if run.is_evidence]
     look_at_git = on_disk and layout.git_dir is not None and mode == "full"
+    look_at_git = look_at_git and _cites_anything(findings)
+    uncommitted = _uncommitted(layout) if look_at_git else frozenset()
     return Facts(
         mode,
         strict_runs,
@@ -216,11 +221,8 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
         indexes=indexes,
         elsewhere=elsewhere,
         has_source=bool(store.exists() or ledger.entries or unusable or elsewhere),
-        uncommitted=(
-            _uncommitted(layout)
-            if look_at_git and ledger.entries and _cites_anything(findings)
-            else frozenset()
-        ),
+        uncommitted=uncommitted,
+        lost=lost_entries(layout, uncommitted, ledger),
         batches=Batches(Candidate(r.job_id, r.statepoint, r.link) for r in evidence),
         failed=frozenset(r.job_id for r in evidence if r.status in ("failed", "abandoned")),
         shared=frozenset(r.job_id for r in evidence if r.is_shared),
@@ -355,6 +357,9 @@ class _OneLook:
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
         return self._tree.read_many(paths)
+
+    def links(self, folder: str) -> list[str]:
+        return self._tree.links(folder)
 
     def conflicted(self, folder: str) -> list[str]:
         if self._conflicted is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aexp.model.citation import BatchCitation
 from aexp.model.issue import Issue
+from aexp.validate.batches import Batches
 from aexp.validate.codes import issue
 from aexp.validate.facts import Facts
 
@@ -26,11 +27,7 @@ def check_committed(facts: Facts) -> list[Issue]:
     """Report entries that a finding rests on and that no commit holds."""
     if not facts.uncommitted:
         return []
-    cited = set(facts.cited_jobs())
-    for finding in facts.findings:
-        for citation in finding.citations:
-            if isinstance(citation, BatchCitation):
-                cited |= facts.batches.matching(citation.experiment_id, citation.selector)
+    cited = _cited(facts, facts.batches)
     paths = {job_id: facts.ledger.paths.get(job_id, "") for job_id in cited}
     return [
         issue(
@@ -42,3 +39,30 @@ def check_committed(facts: Facts) -> list[Issue]:
         for job_id, path in paths.items()
         if path in facts.uncommitted
     ]
+
+
+def check_lost(facts: Facts) -> list[Issue]:
+    """Report entries that a finding rests on and that this work tree has lost (trap 23)."""
+    if not facts.lost:
+        return []
+    cited = _cited(facts, Batches(facts.lost.values()))
+    return [
+        issue(
+            "ledger.deleted",
+            f"the entry of run {run.job_id[:8]} is cited, and gone from here; HEAD still has it",
+            path=path,
+            detail={"job_id": run.job_id},
+        )
+        for path, run in facts.lost.items()
+        if run.job_id in cited
+    ]
+
+
+def _cited(facts: Facts, batches: Batches) -> set[str]:
+    """Return the ids of all runs that are cited by id, or, among ``batches``, as a batch."""
+    cited = set(facts.cited_jobs())
+    for finding in facts.findings:
+        for citation in finding.citations:
+            if isinstance(citation, BatchCitation):
+                cited |= batches.matching(citation.experiment_id, citation.selector)
+    return cited

@@ -1,0 +1,58 @@
+"""Entries that the last commit has and the work tree has lost (trap 23).
+
+Until the loss is committed nobody else sees it, and afterwards every other clone does; on the
+machine that recorded the run its own copy would hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from aexp.git import Git
+from aexp.ledger.store import Ledger, entry_job_id, judge
+from aexp.model.status import TERMINAL_STATUSES
+from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.validate.batches import Candidate
+
+
+def lost_entries(
+    layout: Layout, uncommitted: Iterable[str], ledger: Ledger
+) -> dict[str, Candidate]:
+    """Return the runs whose entry is in HEAD and no longer in the work tree, by the entry's path.
+
+    An entry that moved to the other layout, or is damaged, is not lost. Git is started only when there is one.
+
+    Args:
+        layout: the repository.
+        uncommitted: the files of the ledger that differ from HEAD.
+        ledger: the ledger of the work tree.
+    """
+    here = {*ledger.entries, *(problem.job_id for problem in ledger.problems)}
+    gone = {
+        path: job_id
+        for path in uncommitted
+        if (job_id := _job_id(path)) is not None and job_id not in here
+    }
+    return dict(_in_head(layout, gone)) if gone else {}
+
+
+def _job_id(path: str) -> str | None:
+    is_below = path.startswith(LEDGER_DIR_REL + "/") and not path.endswith("/")
+    return entry_job_id(path) if is_below else None
+
+
+def _in_head(layout: Layout, gone: Mapping[str, str]) -> Iterator[tuple[str, Candidate]]:
+    """Yield those that HEAD has as the usable entry of a run that ended."""
+    git = Git(layout.root)
+    paths = sorted(gone)
+    asked = "".join(f"HEAD:{path}\n" for path in paths)
+    answers = git.run("cat-file", "--batch-check", stdin=asked.encode()).text.splitlines()
+    objects = {
+        path: words[0]
+        for path, answer in zip(paths, answers, strict=True)
+        if (words := answer.split())[1:2] == ["blob"]
+    }
+    for path, data in zip(objects, git.read_objects(objects.values()), strict=True):
+        entry, _ = judge(gone[path], path, data)
+        if entry is not None and entry["status"] in TERMINAL_STATUSES:
+            yield path, Candidate(gone[path], entry["statepoint"], entry.get("run_link") or {})

@@ -39,6 +39,7 @@ VARIABLES = {
     "PMI_SIZE": "The same under MPICH and its relatives.",
     "SLURM_PROCID": "The same under `srun`.",
     "SLURM_NTASKS": "The same under `srun`.",
+    "XDG_CONFIG_HOME": "Where the user's own `git/attributes` is; `aexp sync` keeps it in force.",
 }
 """What each variable that :mod:`aexp.settings` reads is for."""
 

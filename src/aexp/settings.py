@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 JOB_ID = "AEXP_JOB_ID"
 JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
@@ -86,6 +87,13 @@ def process_rank(environ: Mapping[str, str] | None = None) -> int:
 def is_set(name: str) -> bool:
     """Return whether this process's environment has the variable ``name``."""
     return name in os.environ
+
+
+def config_home() -> Path:
+    """Return the folder of the user's own settings, where git has its file of attributes."""
+    configured = os.environ.get("XDG_CONFIG_HOME")
+    # Path.expanduser raises where there is no home; then git has no such file either.
+    return Path(configured or os.path.expanduser("~/.config"))  # noqa: PTH111
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -9,13 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 import aexp
-from aexp.cli import annotate, artifacts, install, ledger, runs, validate
+from aexp.cli import annotate, artifacts, install, ledger, runs, sharing, status, validate
 
 PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install,),
     "Hypotheses, experiments, findings": (artifacts,),
     "Runs": (runs, annotate),
-    "Sharing": (ledger,),
+    "Sharing": (sharing, ledger, status),
     "Checking": (validate,),
 }
 """The modules with commands, under the headings and in the order of the help."""

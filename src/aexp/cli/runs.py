@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexp.cli import status as overview_command
 from aexp.cli.options import (
     AllowMissing,
     Experiment,
@@ -37,7 +36,6 @@ def register(app: typer.Typer) -> None:
     app.command("list-batches")(list_batches)
     app.command("link")(link)
     app.command("recover")(recover)
-    overview_command.register(app)
 
 
 def new_run(

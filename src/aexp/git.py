@@ -11,6 +11,7 @@ The program is started directly and not through GitPython: importing that librar
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,7 +92,8 @@ class Git:
             raise GitError(f"git {args[0]} did not finish within {timeout:g} s") from None
         result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
         if check and result.returncode != 0:
-            raise GitError(f"git {args[0]} failed: {_reason(result)}")
+            reason = _reason(result)
+            raise GitError(f"git {args[0]} failed: {reason}", hint=_hint(reason))
         return result
 
     def nul_fields(self, *args: str, stdin: bytes | None = None) -> Iterator[str]:
@@ -129,6 +131,17 @@ def _cannot_start(folder: Path, error: OSError) -> GitError:
     if not folder.is_dir():
         return GitError(f"the folder {folder} does not exist")
     return GitError(f"git cannot be started in {folder}: {error.strerror}")
+
+
+def _hint(reason: str) -> str | None:
+    """Return what helps against a refusal that a person has to lift."""
+    if "dubious ownership" not in reason:
+        return None
+    folder = reason.partition(" at ")[2].strip("'") or "FOLDER"
+    return (
+        "it belongs to another user; if you trust it: "
+        f"git config --global --add safe.directory {shlex.quote(folder)}"
+    )
 
 
 def _reason(result: GitResult) -> str:

@@ -201,6 +201,18 @@ def read_installed(root: Path) -> dict[str, Any]:
     return value
 
 
+def run_store_is_gone(layout: Layout) -> bool:
+    """Tell whether the run store was set up outside the repository and is not there now.
+
+    Its disk may not be mounted, or a link's target was moved: making an empty store in its place
+    would hide the runs. A store inside the repository is ours to make again.
+    """
+    if not layout.is_installed or layout.run_store.is_dir():
+        return False
+    place = Path(os.path.realpath(layout.run_store))
+    return not place.is_relative_to(os.path.realpath(layout.home))
+
+
 def read_machine_label(repo_root: str | Path) -> str:
     """Return this installation's machine label, the short host name when none was set (INS-05)."""
     return open_layout(repo_root, require_git=False).machine_label

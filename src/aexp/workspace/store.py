@@ -16,7 +16,7 @@ from aexp.errors import CorruptDataError, NotFoundError, StorageError
 from aexp.model.canonical import Json, decode_json
 from aexp.model.ids import is_job_id
 from aexp.model.statepoint import job_id as job_id_of
-from aexp.repo import Layout
+from aexp.repo import Layout, run_store_is_gone
 from aexp.storage.atomic import make_folder, storage_error, sync_folder, write_atomic
 from aexp.storage.lock import file_lock
 
@@ -92,8 +92,13 @@ class RunStore:
         """Make the store a signac project unless it is one.
 
         Raises:
-            StorageError: the disk refused.
+            StorageError: the disk refused, or a store outside the repository is gone.
         """
+        if run_store_is_gone(self.layout):
+            raise StorageError(
+                f"the run store {self.layout.run_store} is not there",
+                hint="mount its disk, or choose another with `aexp install --run-store PATH`",
+            )
         config = self.layout.run_store / CONFIG_FILE
         if not config.is_file():
             # Ignored by git even where `aexp install` was never run (trap 24).

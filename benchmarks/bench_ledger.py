@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from generate import Shape, generate
+from generate import Shape
 from harness import Command, Options, Report, Row, Samples, Target, side_by_side
+from stage import Stage, drop_cache, fresh_copy, sync_disks, written_manifest
 
 FLOOR = str(Path(__file__).with_name("floor.py"))
 BACKFILL, AGAIN, LIST, VALIDATE = "backfill, first", "backfill, again", "list-runs", "validate"
@@ -31,40 +31,11 @@ NOTE = """
 Wall time of whole processes. The page cache is warm; aexp has no cache of its own here. The floor
 is a bare Python that reads the same files once, and for the first backfill also writes as many
 files of the same sizes as aexp did and makes them durable with one `sync`; the peer makes nothing
-durable. The first backfill starts from a fresh copy each time; the other commands find every run
-in the ledger and the ledger committed."""
+durable. The first backfill finds an empty ledger each time; the other commands find every run in
+the ledger, and the ledger committed."""
 STREAMS_NOTE = """
 The same where each run has an attempt and a stream of three metrics, as aexp records them; the
 peer knows neither. The floor of the backfills reads the streams too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """The repositories of one measurement.
-
-    Attributes:
-        shape: what is in them.
-        base: as generated; never changed.
-        ours: aexp's copy.
-        theirs: the peer's copy.
-        floor: the bare Python's copy.
-        manifest: what aexp's first backfill wrote: lines of size, tab, path.
-    """
-
-    shape: Shape
-    base: Path
-    ours: Path
-    theirs: Path
-    floor: Path
-    manifest: Path
-
-    @classmethod
-    def make(cls, folder: Path, shape: Shape) -> Stage:
-        """Generate the repository of ``shape`` in ``folder``."""
-        folder.mkdir(parents=True)
-        generate(folder / "base", shape)
-        names = ("base", "ours", "theirs", "floor", "manifest")
-        return cls(shape, *(folder / name for name in names))
 
 
 def measure(options: Options) -> list[Report]:
@@ -188,51 +159,13 @@ def _share_ledgers(options: Options, stage: Stage) -> None:
     sync_disks()
 
 
-def fresh_copy(base: Path, dest: Path) -> None:
-    """Replace ``dest`` by a copy of ``base`` that is on the disk, with git's index refreshed."""
-    if dest.exists():
-        shutil.rmtree(dest)
-    shutil.copytree(base, dest)
-    subprocess.run(["git", "status"], cwd=dest, check=True, stdout=subprocess.DEVNULL)
-    sync_disks()
-
-
 def _prepare_floor(stage: Stage) -> None:
     if not stage.manifest.exists():
         stage.manifest.write_text(written_manifest(stage.base, stage.ours), "utf-8")
     fresh_copy(stage.base, stage.floor)
-
-
-def written_manifest(base: Path, after: Path) -> str:
-    """Return size and path of the files that a command wrote; empty files are left out."""
-    lines = []
-    for part in (".runs", ".aexp"):
-        for path in sorted((after / part).rglob("*")):
-            now = path.stat()
-            name = path.relative_to(after).as_posix()
-            if path.is_file() and now.st_size and not _same(base / name, now):
-                lines.append(f"{now.st_size}\t{name}\n")
-    return "".join(lines)
-
-
-def _same(before: Path, now: os.stat_result) -> bool:
-    try:
-        then = before.stat()
-    except FileNotFoundError:
-        return False
-    return (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
-
-
-def drop_cache(root: Path) -> None:
-    """Remove aexp's cache of the ledger, which may be deleted at any time."""
-    for path in (root / ".aexp").glob("index.sqlite*"):
-        path.unlink()
-
-
-def sync_disks() -> None:
-    """Write out what preparing left behind, so that no measured command pays for it."""
-    if hasattr(os, "sync"):
-        os.sync()
+    paths = (line.split("\t")[1] for line in stage.manifest.read_text("utf-8").splitlines())
+    for folder in {(stage.floor / path).parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _streams(stage: Stage) -> tuple[str, ...]:

@@ -10,7 +10,14 @@ import tempfile
 from pathlib import Path
 
 import aexp
-from harness import NOTHING, PEER_PACKAGE, Options, Report, find_peer
+from harness import (
+    NOTHING,
+    PEER_PACKAGE,
+    CommandFailedError,
+    Options,
+    Report,
+    find_peer,
+)
 from machine import facts
 
 HERE = Path(__file__).resolve().parent
@@ -20,19 +27,33 @@ MLFLOW_VARIABLE = "AEXP_MLFLOW_PYTHON"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the benchmarks, print and write their reports; 1 when a target was missed."""
+    """Run the benchmarks and write their reports.
+
+    Returns:
+        0; 1 when a target was missed; 2 when a command to be measured failed.
+    """
     given = _parser().parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         options = _options(given, Path(folder))
         head = header(options, quick=given.quick)
-        reports = _measure(options, given.only)
-    text = head + "\n".join(report.markdown() for report in reports)
+        try:
+            reports = _measure(options, given.only)
+        except CommandFailedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    text = head + verdict(reports) + "\n".join(report.markdown() for report in reports)
     given.output.write_text(text, "utf-8")
-    missed = [f"{r.title}: {row.name}" for r in reports for row in r.rows if row.met is False]
-    for name in missed:
-        print(f"missed: {name}", file=sys.stderr)
-    return 1 if missed else 0
+    print(verdict(reports), file=sys.stderr)
+    return 1 if any(row.met is False for report in reports for row in report.rows) else 0
+
+
+def verdict(reports: list[Report]) -> str:
+    """Return how many targets were met, and which were not."""
+    promised = [(r.title, row) for r in reports for row in r.rows if row.target is not None]
+    missed = [f"- {title}: {row.name}" for title, row in promised if not row.met]
+    count = f"{len(promised) - len(missed)} of {len(promised)} targets met"
+    return f"{count}.\n\n" if not missed else "\n".join([f"{count}; missed:", "", *missed, "", ""])
 
 
 def _measure(options: Options, only: list[str]) -> list[Report]:

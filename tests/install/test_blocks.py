@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from aexp.errors import UsageError
 from aexp.install import block_merge_gitignore
-from aexp.install.blocks import BEGIN, END, RULES, run_store_rule
+from aexp.install.blocks import (
+    BEGIN,
+    END,
+    GITATTRIBUTES,
+    GITIGNORE,
+    RULES,
+    Block,
+    merge_block,
+    remove_block,
+    run_store_rule,
+)
 
 BLOCK_OF_061 = f"{BEGIN}\n# an older remark\n.aexp/*\n!.aexp/runs-index/\n!.aexp/ledger/\n{END}\n"
 
@@ -61,10 +71,10 @@ def test_a_last_line_without_newline_is_not_glued_to_the_block() -> None:
     assert block_merge_gitignore("a\r\ndata").startswith(f"a\r\ndata\r\n\r\n{BEGIN}\r\n")
 
 
-def test_a_block_at_the_end_without_newline_is_mended() -> None:
-    """INS-03: the end marker is a line of its own."""
-    text = block_merge_gitignore(BLOCK_OF_061.rstrip("\n"))
-    assert text == block_merge_gitignore("")
+def test_a_file_without_a_final_newline_stays_without_one() -> None:
+    """INS-03, INS-10: so that taking the block out restores the bytes from before."""
+    assert block_merge_gitignore("data").endswith(f"\n{END}")
+    assert block_merge_gitignore(BLOCK_OF_061.rstrip("\n")) + "\n" == block_merge_gitignore("")
 
 
 def test_half_a_block_loses_only_what_is_ours() -> None:
@@ -130,3 +140,44 @@ def test_merging_twice_changes_nothing_and_keeps_every_line(existing: str) -> No
     assert stripped.count(BEGIN) == stripped.count(END) == 1
     if BEGIN not in existing and END not in existing:
         assert once.startswith(existing)
+
+
+@pytest.mark.parametrize("block", [GITIGNORE, GITATTRIBUTES])
+@given(existing=st.one_of(st.none(), _files, st.text(max_size=40)))
+@example(existing="")
+@example(existing="\n")
+@example(existing="x")
+@example(existing="x\r\n\r\n")
+@example(existing="x\r")
+def test_taking_the_block_out_restores_the_bytes(block: Block, existing: str | None) -> None:
+    """INS-10: whatever stood there, no file and an empty file included."""
+    if existing is not None and any(m in existing for m in (BEGIN, END)):
+        return
+    merged = merge_block(existing, block)
+    assert merge_block(merged, block) == merged
+    assert remove_block(merged, block) == existing
+
+
+@given(_files)
+def test_taking_out_leaves_no_marker_and_every_line_of_the_users(existing: str) -> None:
+    """INS-10: half blocks and doubled ones too; a file without a block stays as it is."""
+    left = remove_block(existing, GITIGNORE)
+    lines = [line.strip() for line in (left or "").split("\n")]
+    assert BEGIN not in lines
+    assert END not in lines
+    if BEGIN not in existing and END not in existing:
+        assert left == existing
+
+
+def test_lines_added_around_the_block_stay() -> None:
+    """INS-10: a user's lines behind the block, with and without a newline before it."""
+    assert remove_block(merge_block("a", GITIGNORE) + "\nb\n", GITIGNORE) == "a\nb\n"
+    assert remove_block(merge_block("a\n", GITIGNORE) + "b", GITIGNORE) == "a\nb"
+    assert remove_block(merge_block(None, GITIGNORE) + "b\n", GITIGNORE) == "b\n"
+
+
+def test_the_attributes_block_holds_one_rule() -> None:
+    """INS-06: the line of the promise, with a CRLF file's line ends."""
+    text = merge_block("*.bin binary\r\n", GITATTRIBUTES)
+    assert rules_of(text) == [".aexp/ledger/** merge=aexp-ledger text eol=lf"]
+    assert text.count("\n") == text.count("\r\n")

@@ -113,16 +113,6 @@ def test_no_warning_is_left_once_the_line_is_gone(repo: Machine) -> None:
     assert f".aexp/ledger/{HEX}.json" in repo.git("status", "--porcelain", "-uall").stdout
 
 
-def test_a_git_folder_that_git_does_not_accept_is_said_and_does_not_stop(tmp_path: Path) -> None:
-    """INS-04: when git cannot answer, the installation says that it did not check."""
-    (tmp_path / ".git").mkdir()
-    (tmp_path / ".git/HEAD").write_text("ref: refs/heads/main\n")
-    kinds = [a.kind for a in install_scaffold(tmp_path)]
-    assert "gitignore_check_skipped" in kinds
-    assert "wrote_marker" in kinds
-    assert "merged_gitignore" in kinds
-
-
 def test_ignored_commands_are_not_proposed_for_commit(repo: Machine) -> None:
     """INS-02: the line under "Next" works as typed."""
     repo.write(".gitignore", ".claude/\n")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
-from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aexp.cli.changes import DryRun, Yes, confirm, count, require_answer, show_changes, show_plan
 from aexp.cli.output import note, say
-from aexp.errors import UsageError
 
 if TYPE_CHECKING:
-    from aexp.install import Action, Change, InstallPlan
+    from aexp.install import InstallPlan
     from aexp.repo import Layout
 
 _Force = Annotated[
     bool, typer.Option("--force", help="Replace slash commands that differ from the shipped ones.")
 ]
+_PARTS = "ci (a GitHub workflow that validates) or pre-commit"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,36 +43,46 @@ def install(
             help="Where runs are kept, seen from the repository's root; .runs at first.",
         ),
     ] = None,
-    force: _Force = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace slash commands, a workflow and a merge driver that differ from ours.",
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    pre_commit: Annotated[
+        bool,
+        typer.Option(
+            "--pre-commit", help="Validate before each commit; same as --with pre-commit."
+        ),
+    ] = False,
+    parts: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="NAME", help=f"Add an optional part: {_PARTS}."),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Set up aexp in this git repository; safe to repeat.
 
     Files under kb/ and templates/ are yours and are never overwritten.
     """
     from aexp.install import InstallOptions, apply_plan, open_for_install, plan_install
+    from aexp.install.parts import check_parts
 
     layout = open_for_install()
-    if not (yes or dry_run or sys.stdin.isatty()):
-        raise UsageError(
-            "aexp install asks before it writes, and there is no terminal to ask on",
-            hint="add --yes to go ahead, or --dry-run to see what would be done",
-        )
-    options = InstallOptions(machine_label=machine_label, force=force, run_store=run_store)
+    names = [*(parts or ()), *(["pre-commit"] if pre_commit else [])]
+    options = InstallOptions(machine_label, force, run_store, check_parts(names))
+    require_answer("aexp install", yes=yes, dry_run=dry_run)
     plan = plan_install(layout, options)
-    _show_head(layout, plan, dry_run=dry_run)
-    _show_changes(plan.changes)
+    say(f"aexp in {layout.root} as {plan.machine_label}")
+    show_plan(plan.changes, plan.pending, dry_run=dry_run)
     if dry_run or not plan.pending:
         return
-    if not yes and not typer.confirm(f"Make these {_count(plan.pending)}?"):
-        say("Nothing was changed.")
-        raise typer.Exit(1)
+    confirm(plan.pending, yes=yes)
     apply_plan(layout, plan.changes)
-    say(f"Installed: {_count(plan.pending)} made.")
-    _show_next(plan)
+    say(f"Installed: {count(plan.pending)} made.")
+    _show_next(layout, plan)
 
 
 def install_slash_commands(
@@ -99,51 +106,18 @@ def install_slash_commands(
     else:
         root, shown = Path.cwd(), str(target)
     changes = plan_commands(root / shown, shown_as=shown, force=force)
-    _show_changes(apply_changes(root, changes))
+    show_changes(apply_changes(root, changes))
     if not changes:
         say(f"The slash commands in {shown} are up to date.")
 
 
-def _show_head(layout: Layout, plan: InstallPlan, *, dry_run: bool) -> None:
-    say(f"aexp in {layout.root} as {plan.machine_label}")
-    if not plan.pending:
-        say("Everything is in place; nothing to change.")
-    elif dry_run:
-        say(f"Would make {_count(plan.pending)} (nothing is written now):")
-    else:
-        say(f"{_count(plan.pending).capitalize()}:")
+def _show_next(layout: Layout, plan: InstallPlan) -> None:
+    from aexp.install.plan import uncommitted
 
-
-def _show_changes(changes: Sequence[Change] | Sequence[Action]) -> None:
-    from aexp.install.changes import REMARKS
-
-    width = max((len(c.kind) for c in changes if c.kind not in REMARKS), default=0)
-    for change in changes:
-        if change.kind not in REMARKS:
-            say(f"  {change.kind:<{width}}  {change.path}")
-            if change.detail:
-                say(f"  {'':<{width}}  ({change.detail})")
-    remarks = [change for change in changes if change.kind in REMARKS]
-    for change, following in zip_longest(remarks, remarks[1:]):
-        say(f"  {change.kind}  {change.path}")
-        if following is None or following.detail != change.detail:
-            _say_wrapped(change.detail)
-
-
-def _say_wrapped(text: str) -> None:
-    for line in textwrap.wrap(text, 76, break_long_words=False, break_on_hyphens=False):
-        say(f"    {line}")
-
-
-def _show_next(plan: InstallPlan) -> None:
     say("Next:")
-    if plan.to_commit:
-        say(f"  git add {' '.join(plan.to_commit)} && git commit -m 'Install aexp'")
+    if to_commit := uncommitted(layout, plan.to_commit):
+        say(f"  git add {' '.join(to_commit)} && git commit -m 'Install aexp'")
     say("  aexp run --sp seed=0 -- python train.py   # your first recorded run")
     say("  aexp status                               # what is here, what is not shared")
     if ".claude" not in plan.to_commit:
         note("note: git ignores .claude/, so the slash commands stay on this machine")
-
-
-def _count(changes: Sequence[Change]) -> str:
-    return f"{len(changes)} change{'' if len(changes) == 1 else 's'}"

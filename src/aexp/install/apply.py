@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aexp.install.changes import Change
+from aexp.git import Git
+from aexp.install.changes import REMARKS, Change
 from aexp.repo import Layout
-from aexp.storage.atomic import make_folder, storage_error, write_atomic
+from aexp.storage.atomic import make_folder, storage_error, sync_folder, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ def apply_plan(layout: Layout, changes: Iterable[Change]) -> list[Action]:
 
     Raises:
         StorageError: the disk refused.
+        GitError: git refused to change its configuration.
     """
     return apply_changes(layout.root, changes, tmp_dir=layout.tmp_dir)
 
@@ -38,13 +42,44 @@ def apply_changes(
     """Apply ``changes`` whose paths are relative to ``root``; see :func:`apply_plan`."""
     done: list[Action] = []
     for change in changes:
-        target = root / change.path
-        if change.content is not None:
-            write_atomic(target, change.content, tmp_dir=tmp_dir)
-        elif change.kind == "created_folder":
-            try:
-                make_folder(target)
-            except OSError as error:
-                raise storage_error(error, target) from error
+        if change.kind not in REMARKS:
+            _apply(root, change, tmp_dir)
         done.append(Action(change.kind, change.path, change.detail))
     return done
+
+
+def _apply(root: Path, change: Change, tmp_dir: Path | None) -> None:
+    target = root / change.path
+    for arguments in change.settings:
+        Git(root).run("config", *arguments)
+    if change.content is not None:
+        write_atomic(target, change.content, tmp_dir=tmp_dir)
+        return
+    try:
+        if change.kind == "created_folder":
+            make_folder(target)
+        elif change.kind == "removed":
+            _remove(target)
+        elif change.kind == "removed_folder":
+            _remove_if_empty(target)
+    except OSError as error:
+        raise storage_error(error, target) from error
+
+
+def _remove(target: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        target.unlink()
+        sync_folder(target.parent)
+
+
+def _remove_if_empty(target: Path) -> None:
+    """Remove a folder unless somebody has put something into it since the plan was made."""
+    try:
+        target.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return
+    sync_folder(target.parent)

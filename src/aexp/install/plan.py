@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aexp.errors import CorruptDataError, GitError, UsageError
+from aexp.errors import UsageError
 from aexp.git import Git
-from aexp.install.blocks import block_merge_gitignore, run_store_rule
-from aexp.install.changes import REMARKS, Change, read_or_none
+from aexp.install.attributes import ATTRIBUTES, overriding_rule
+from aexp.install.blocks import GITATTRIBUTES, GITIGNORE, merge_block, run_store_rule
+from aexp.install.changes import REMARKS, Change, read_git_file
 from aexp.install.commands import COMMANDS_REL, plan_commands
+from aexp.install.driver import plan_driver
 from aexp.install.ignored import Hiding, hiding_rules
 from aexp.install.marker import marker_content
+from aexp.install.parts import PARTS, check_parts
 from aexp.model.canonical import canonical_bytes
 from aexp.repo import (
     DEFAULT_RUN_STORE,
@@ -21,8 +25,7 @@ from aexp.repo import (
     KB_DIR_REL,
     LEDGER_DIR_REL,
     Layout,
-    default_machine_label,
-    open_layout,
+    run_store_is_gone,
 )
 
 _KB_FOLDERS = ("hypotheses", "experiments", "findings")
@@ -32,16 +35,29 @@ _PROBES = {
     "the ledger": f"{LEDGER_DIR_REL}/{'0' * 32}.json",
     "the runs indexes": f"{INDEX_DIR_REL}/machine.json",
 }
-_SHARED = {".gitignore": ".gitignore", ".claude": f"{COMMANDS_REL}/aexp-status.md", "kb": "kb/x.md"}
+_SHARED = {
+    ".gitignore": ".gitignore",
+    ATTRIBUTES: ATTRIBUTES,
+    ".claude": f"{COMMANDS_REL}/aexp-status.md",
+    "kb": "kb/x.md",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class InstallOptions:
-    """What the user chose; None keeps what is there, or takes the default."""
+    """What the user chose; None keeps what is there, or takes the default.
+
+    Attributes:
+        machine_label: the stable name of this installation.
+        force: replace files of aexp's, and a merge driver, that differ.
+        run_store: the folder of the runs.
+        parts: names of optional parts (:data:`aexp.install.parts.PARTS`).
+    """
 
     machine_label: str | None = None
     force: bool = False
     run_store: str | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,63 +82,57 @@ class InstallPlan:
         return tuple(change for change in self.changes if change.kind not in REMARKS)
 
 
-def open_for_install(start: str | Path | None = None) -> Layout:
-    """Return the layout of the repository around ``start``, even when its marker is damaged.
-
-    Raises:
-        NotARepositoryError: there is no git repository.
-    """
-    try:
-        return open_layout(start)
-    except CorruptDataError:
-        git = Git(Path(start or Path.cwd()))
-        root, git_dir, common_dir = (
-            Path(git.run("rev-parse", "--path-format=absolute", what).text)
-            for what in ("--show-toplevel", "--git-dir", "--git-common-dir")
-        )
-        return Layout(
-            root=root,
-            git_dir=git_dir,
-            common_dir=common_dir,
-            home=root,
-            run_store=root / DEFAULT_RUN_STORE,
-            machine_label=default_machine_label(),
-            installed={},
-        )
-
-
 def plan_install(layout: Layout, options: InstallOptions) -> InstallPlan:
     """Return what it takes to have aexp installed in ``layout.root``.
 
     Raises:
-        UsageError: the label or the run store cannot be used.
+        UsageError: the label or the run store cannot be used, or there is no such part.
+        CorruptDataError: a configuration to add to is damaged.
         StorageError: a file that is there cannot be read.
+        GitError: git cannot answer.
     """
+    parts = check_parts(options.parts)
     store_text = _store_text(layout, options.run_store)
     marker = marker_content(
         layout.installed, machine_label=options.machine_label, run_store=store_text
     )
     # A linked worktree shares the main one's run store and label unless it is given its own
     # (model.md, decision 12).
-    inherits = layout.home != layout.root and options == InstallOptions(force=options.force)
+    inherits = layout.home != layout.root and not (options.machine_label or options.run_store)
     base = layout.home if inherits else layout.root
     store = Path(os.path.normpath(base / Path(marker["run_store_path"]).expanduser()))
     gitignore = _merged_gitignore(layout, store)
-    hidden, skipped = _hidden(layout, gitignore)
+    shared = {**_SHARED, **{PARTS[name].path: PARTS[name].path for name in parts}}
+    hidden = hiding_rules(layout, gitignore, [*_PROBES.values(), *shared.values()])
     changes = [
         *_gitignore_changes(layout, gitignore, hidden),
-        *([skipped] if skipped else []),
+        *_attributes_changes(layout),
+        *plan_driver(layout, force=options.force),
         *_kb_changes(layout),
         *plan_commands(layout.root / COMMANDS_REL, shown_as=COMMANDS_REL, force=options.force),
+        *(change for name in parts for change in PARTS[name].plan(layout, options.force)),
     ]
     if not inherits:
-        changes += _store_changes(layout, store)
+        changes += _store_changes(layout, store, chosen=store_text is not None)
         changes += _marker_changes(layout, marker)
     return InstallPlan(
         changes=tuple(changes),
         machine_label=marker["machine_label"],
         run_store=store,
-        to_commit=tuple(name for name, probe in _SHARED.items() if probe not in hidden),
+        to_commit=tuple(name for name, probe in shared.items() if probe not in hidden),
+    )
+
+
+def uncommitted(layout: Layout, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return those of ``paths`` in which git sees something to commit.
+
+    Raises:
+        GitError: git cannot answer.
+    """
+    status = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--")
+    changed = [field[3:] for field in Git(layout.root).nul_fields(*status, *paths)]
+    return tuple(
+        path for path in paths if any(f == path or f.startswith(f"{path}/") for f in changed)
     )
 
 
@@ -130,15 +140,15 @@ def plan_install(layout: Layout, options: InstallOptions) -> InstallPlan:
 
 
 def _merged_gitignore(layout: Layout, store: Path) -> bytes:
-    existing = read_or_none(layout.root / ".gitignore") or b""
     inside = _inside(layout.root, store)
     rule = None
     if inside is not None and store.is_symlink():
         rule = run_store_rule(inside).rstrip("/")  # `.runs/` matches folders only
     elif inside not in (None, DEFAULT_RUN_STORE):
         rule = run_store_rule(str(inside))
-    text = block_merge_gitignore(os.fsdecode(existing), run_store_rule=rule)
-    return os.fsencode(text)
+    existing = read_git_file(layout.root, ".gitignore")
+    text = None if existing is None else os.fsdecode(existing)
+    return os.fsencode(merge_block(text, GITIGNORE, [] if rule is None else [rule]))
 
 
 def _inside(root: Path, folder: Path) -> str | None:
@@ -151,7 +161,7 @@ def _inside(root: Path, folder: Path) -> str | None:
 
 def _gitignore_changes(layout: Layout, gitignore: bytes, hidden: dict[str, Hiding]) -> list[Change]:
     changes: list[Change] = []
-    if gitignore != read_or_none(layout.root / ".gitignore"):
+    if gitignore != read_git_file(layout.root, ".gitignore"):
         detail = "shares the ledger, keeps runs and settings local"
         changes.append(Change("merged_gitignore", ".gitignore", detail, gitignore))
     by_rule: dict[Hiding, list[str]] = {}
@@ -167,12 +177,21 @@ def _gitignore_changes(layout: Layout, gitignore: bytes, hidden: dict[str, Hidin
     return changes
 
 
-def _hidden(layout: Layout, gitignore: bytes) -> tuple[dict[str, Hiding], Change | None]:
-    try:
-        return hiding_rules(layout, gitignore, [*_PROBES.values(), *_SHARED.values()]), None
-    except GitError as error:
-        detail = f"could not ask git whether another rule hides the ledger ({error.message})"
-        return {}, Change("gitignore_check_skipped", ".gitignore", detail)
+def _attributes_changes(layout: Layout) -> list[Change]:
+    existing = read_git_file(layout.root, ATTRIBUTES)
+    text = None if existing is None else os.fsdecode(existing)
+    attributes = os.fsencode(merge_block(text, GITATTRIBUTES))
+    changes: list[Change] = []
+    if attributes != existing:
+        detail = "has git merge the ledger through aexp"
+        changes.append(Change("merged_gitattributes", ATTRIBUTES, detail, attributes))
+    if rule := overriding_rule(layout, attributes):
+        detail = (
+            f"line {rule.line}, `{rule.rule}`, keeps aexp from merging the ledger: "
+            "delete or narrow that line"
+        )
+        changes.append(Change("gitattributes_warning", rule.source, detail))
+    return changes
 
 
 # --- folders and the marker ----------------------------------------------------------------------
@@ -212,10 +231,19 @@ def _store_text(layout: Layout, chosen: str | None) -> str | None:
     return inside
 
 
-def _store_changes(layout: Layout, store: Path) -> list[Change]:
-    """Make the folder a signac project, as signac itself lays one out (schema version 2)."""
+def _store_changes(layout: Layout, store: Path, *, chosen: bool) -> list[Change]:
+    """Make the folder a signac project, as signac itself lays one out (schema version 2).
+
+    A store elsewhere that is gone is made again only when it is named again: its disk may just
+    not be mounted.
+    """
     shown = layout.relative(store)
+    if not chosen and store == layout.run_store and run_store_is_gone(layout):
+        detail = "it is not there; is its disk mounted? --run-store makes another"
+        return [Change("run_store_missing", shown, detail)]
     changes = []
+    if not (store / ".gitignore").exists():
+        changes.append(Change("created", f"{shown}/.gitignore", "", b"*\n"))
     if not (store / ".signac" / "config").exists():
         changes.append(
             Change("initialized_runs", f"{shown}/.signac/config", "the run store", _SIGNAC_CONFIG)

@@ -89,12 +89,23 @@ DIFFERENT, EQUAL = ("cluster", "laptop"), ("cluster", "cluster")
 
 
 @pytest.fixture(scope="module")
+def templates(sealed_home: Path) -> dict[tuple[str, str], Path]:
+    """The clones of each pair of labels, once they are made."""
+    return {}
+
+
+@pytest.fixture
 def template(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sealed_home: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    templates: dict[tuple[str, str], Path],
 ) -> Path:
-    folder = tmp_path_factory.mktemp("clones")
-    make_clones(folder, getattr(request, "param", DIFFERENT))
-    return folder
+    labels = getattr(request, "param", DIFFERENT)
+    if labels not in templates:
+        folder = tmp_path_factory.mktemp("clones")
+        make_clones(folder, labels)
+        templates[labels] = folder
+    return templates[labels]
 
 
 @pytest.fixture
@@ -244,9 +255,9 @@ def test_one_git_command_with_the_driver(clones: Clones) -> None:
     assert git(clones.second, "config", f"merge.{DRIVER_NAME}.driver").returncode == 1
 
 
-def test_a_clone_in_an_odd_place(clones: Clones, weird_path: Path) -> None:
-    """INS-06: blanks, quotes and newlines in the path of the clone are nothing to the driver."""
-    odd = Machine(weird_path / "clone", env=clones.second.env)
+def test_a_clone_in_an_odd_place(clones: Clones, tmp_path: Path) -> None:
+    """INS-06: blanks, quotes and percent signs in the clone's path are nothing to the driver."""
+    odd = Machine(tmp_path / "it's \"the clone\" $(of) 100%A", env=clones.second.env)
     shutil.copytree(clones.second.path, odd.path, symlinks=True)
     give(odd, "driver")
     clones.first.push()

@@ -63,7 +63,7 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     ),
     "kb.duplicate_id": _error(
         "Two files carry one id, most often after a merge of two branches.",
-        "give one of them the next free id, in its name, its frontmatter and the links to it",
+        "run `aexp kb renumber` with one of the two files, and commit what it changes",
     ),
     "kb.id_mismatch": _error(
         "The frontmatter's id is not the one in the file's name.", "make them agree"
@@ -182,7 +182,7 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     ),
     "ledger.conflict": _error(
         "An entry is in an unfinished merge.",
-        "settle the merge with git, then `aexp ledger backfill`",
+        "run `aexp ledger resolve`, which makes one entry of both sides",
     ),
     "ledger.duplicate": _warning(
         "A run has more than one entry file; they are read as one.", "remove all but one of them"

@@ -19,7 +19,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -134,7 +134,9 @@ def sync_folder(folder: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Staged:
+class Staged:
+    """A file of a batch, written under a temporary name."""
+
     temp: Path
     target: Path
 
@@ -152,20 +154,61 @@ class BatchWriter:
 
     def __init__(self, tmp_dir: Path) -> None:
         self._tmp_dir = tmp_dir
-        self._staged: list[_Staged] = []
+        self._staged: dict[Path, Staged] = {}
+        self._renamed: set[Path] = set()
 
     def __enter__(self) -> BatchWriter:
         return self
 
-    def add(self, path: Path, data: bytes) -> None:
-        """Stage ``data`` for ``path``; it becomes visible at :meth:`publish`.
+    def add(self, path: Path, data: bytes) -> Staged:
+        """Stage ``data`` for ``path``; it becomes visible at :meth:`publish` or :meth:`put`.
 
         Raises:
             StorageError: the disk refused; nothing of this file is left.
         """
         with _storage_errors(path):
             temp = _write_temp(path, data, self._tmp_dir, durable=False)
-            self._staged.append(_Staged(temp, path))
+        staged = Staged(temp, path)
+        self._staged[temp] = staged
+        return staged
+
+    def flush(self) -> None:
+        """Make what was added durable under its temporary names.
+
+        Raises:
+            StorageError: the disk refused; nothing that was added appears.
+        """
+        with _storage_errors(self._tmp_dir), self._discarding():
+            sync_file_systems({staged.temp.parent for staged in self._staged.values()})
+
+    def put(self, staged: Staged) -> None:
+        """Make one file visible that :meth:`flush` has made durable.
+
+        Raises:
+            StorageError: the disk refused; the old file stands.
+        """
+        del self._staged[staged.temp]
+        with _storage_errors(staged.target):
+            _publish(staged.temp, staged.target)
+        self._renamed.add(staged.target.parent)
+
+    def drop(self, staged: Staged) -> None:
+        """Give up one file that was added."""
+        _unlink_quietly(self._staged.pop(staged.temp).temp)
+
+    def settle(self) -> None:
+        """Make the new names durable: a flush per folder, or of the file system for many.
+
+        Raises:
+            StorageError: the disk refused; the files are there, and may be lost with the power.
+        """
+        renamed, self._renamed = self._renamed, set()
+        with _storage_errors(self._tmp_dir):
+            if len(renamed) > _MANY_FOLDERS:
+                sync_file_systems(renamed)
+            else:
+                for folder in renamed:
+                    sync_folder(folder)
 
     def publish(self) -> None:
         """Make everything added so far visible and durable.
@@ -173,19 +216,24 @@ class BatchWriter:
         Raises:
             StorageError: the disk refused; files already renamed stay, the others do not appear.
         """
-        staged, self._staged = self._staged, []
-        folders = {item.target.parent for item in staged}
-        with _storage_errors(self._tmp_dir):
-            try:
-                sync_file_systems({item.temp.parent for item in staged})
-                for item in staged:
-                    _publish(item.temp, item.target)
-            except BaseException:
-                for item in staged:
-                    _unlink_quietly(item.temp)
-                raise
-            for folder in folders:
-                sync_folder(folder)
+        self.flush()
+        with self._discarding():
+            for staged in list(self._staged.values()):
+                self.put(staged)
+        self.settle()
+
+    @contextlib.contextmanager
+    def _discarding(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._discard()
+            raise
+
+    def _discard(self) -> None:
+        for staged in self._staged.values():
+            _unlink_quietly(staged.temp)
+        self._staged = {}
 
     def __exit__(
         self,
@@ -195,10 +243,11 @@ class BatchWriter:
     ) -> None:
         if kind is None:
             self.publish()
-            return
-        for item in self._staged:
-            _unlink_quietly(item.temp)
-        self._staged = []
+        else:
+            self._discard()
+
+
+_MANY_FOLDERS = 8
 
 
 def sync_file_systems(folders: Iterable[Path]) -> None:

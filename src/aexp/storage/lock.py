@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +34,55 @@ def file_lock(path: Path, *, timeout: float = DEFAULT_TIMEOUT_S) -> Iterator[Non
         LockTimeoutError: somebody else held it all the time.
         StorageError: the lock file cannot be made.
     """
+    quick = _try_at_once(path)
+    if quick is not None:
+        try:
+            yield
+        finally:
+            _release(quick)
+        return
+    with _patient_lock(path, timeout):
+        yield
+
+
+def _try_at_once(path: Path) -> int | None:
+    """Take a lock that is free, as filelock would; None when it has to be waited for, or made.
+
+    Most locks are free, and then this costs a tenth of filelock's bookkeeping, and no import.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o644)
+    except OSError:
+        return None
+    held = False
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(fd).st_nlink > 0
+    finally:  # also after an interrupt
+        if not held:
+            os.close(fd)
+    return fd if held else None
+
+
+def _release(fd: int) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
+    import fcntl
+
+    # Unlocking also frees a child's copy of the descriptor, which closing would not.
+    try:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _patient_lock(path: Path, timeout: float) -> Iterator[None]:
     import filelock
 
     lock: filelock.BaseFileLock = filelock.FileLock(path, timeout=timeout, thread_local=False)

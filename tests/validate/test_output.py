@@ -79,10 +79,10 @@ def test_text(world: World) -> None:
     out = world.machine.aexp_fast("validate", check=False).stdout
     assert out.splitlines() == [
         "kb/research/findings/F001-words.md",
-        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[0] cites run aaaaaaaa, which is "
-        "neither in the ledger nor here nor in an index",
-        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[1] cites run bbbbbbbb, which is "
-        "neither in the ledger nor here nor in an index",
+        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[0] cites run aaaaaaaa, "
+        "which is neither in the ledger nor here nor in an index",
+        "  ERROR    finding.broken_run_citation  line 9: supporting_runs[1] cites run bbbbbbbb, "
+        "which is neither in the ledger nor here nor in an index",
         "  ERROR    finding.empty_batch  line 9: supporting_runs[2] cites batch E001 "
         "(tag=[bold]x[/bold]), which matches no ended run",
         "",

@@ -13,7 +13,7 @@ from aexp.cli.output import note, say, say_json
 from aexp.errors import UsageError
 
 if TYPE_CHECKING:
-    from aexp.validate import Mode
+    from aexp.validate import Mode, ValidationResult
 
 
 def register(app: typer.Typer) -> None:
@@ -34,15 +34,19 @@ def validate(
         typer.Option("--strict-runs", help="What a citation of a run that nobody knows is."),
     ] = "error",
     output: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="How to show the result.")
+        Literal["text", "json", "sarif", "github"],
+        typer.Option(
+            "--format",
+            help="How to show the result: for people, for programs, for code scanning, or as "
+            "annotations of a GitHub workflow.",
+        ),
     ] = "text",
 ) -> None:
     """Check what the findings claim against the runs that are known.
 
     Exits 0 when there is no error (warnings are allowed), 1 when there is one, 2 on wrong usage.
     """
-    from aexp.validate import CODES, validate_repo
-    from aexp.validate.render import as_json, as_text
+    from aexp.validate import validate_repo
 
     if kb_only and runs_only:
         raise UsageError(
@@ -50,13 +54,34 @@ def validate(
         )
     mode: Mode = "kb" if kb_only else "runs" if runs_only else "full"
     result = validate_repo(mode=mode, strict_runs=strict_runs)
-    if output == "json":
-        say_json(as_json(result))
-    else:
-        for line in as_text(result, CODES, width=_width()):
-            say(line)
+    _show(result, output)
     if not result.ok:
         raise typer.Exit(1)
+
+
+def _show(result: ValidationResult, output: str) -> None:
+    """Print the result in one of the formats; all of them say the same."""
+    from aexp.validate import CODES
+
+    if output == "json":
+        from aexp.validate.render import as_json
+
+        say_json(as_json(result))
+    elif output == "sarif":
+        from aexp import __version__
+        from aexp.validate.sarif import as_sarif
+
+        say_json(as_sarif(result, CODES, version=__version__))
+    elif output == "github":
+        from aexp.validate.github import as_github
+
+        for line in as_github(result, CODES):
+            say(line)
+    else:
+        from aexp.validate.render import as_text
+
+        for line in as_text(result, CODES, width=_width()):
+            say(line)
 
 
 def runs_export_index(

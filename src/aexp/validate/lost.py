@@ -20,7 +20,8 @@ def lost_entries(
 ) -> dict[str, Candidate]:
     """Return the runs whose entry is in HEAD and no longer in the work tree, by the entry's path.
 
-    An entry that moved to the other layout, or is damaged, is not lost. Git is started only when there is one.
+    An entry that moved to the other layout, or is damaged, is not lost. Git is started only
+    when one is.
 
     Args:
         layout: the repository.

@@ -1,14 +1,7 @@
 """How the result of ``validate`` is shown: text for people, JSON for programs (VAL-01).
 
-The JSON document, version 1::
-
-    {"schema_version": 1, "ok": false, "mode": "full", "strict_runs": "error",
-     "counts": {"errors": 1, "warnings": 0, "findings": 12, "runs": 34},
-     "issues": [{"code": "run.orphan", "severity": "error", "message": "…",
-                 "path": ".runs/workspace/…", "detail": {…}}]}
-
-``path`` is relative to the repository root and empty for an issue about no file. ``detail`` holds
-what a program may want to act on; keys may be added. ``issues`` are in the same order each time.
+The JSON document is described in ``docs/format/validation-report.md``. For services there are
+:mod:`aexp.validate.sarif` and :mod:`aexp.validate.github`; all of them show the same issues.
 """
 
 from __future__ import annotations
@@ -33,7 +26,7 @@ _INDENT: Final = " " * 11
 
 
 def as_json(result: ValidationResult) -> dict[str, Any]:
-    """Return the result as the JSON document that this module describes."""
+    """Return the result as the documented JSON document."""
     return {
         "schema_version": SCHEMA_VERSION,
         "ok": result.ok,
@@ -84,7 +77,7 @@ def as_text(
         for code in present:
             yield from _wrapped(f"  {code}  ", codes[code].mend, width)
         yield ""
-    yield _summary(result)
+    yield summary(result)
 
 
 def _cut(issues: tuple[Issue, ...]) -> tuple[list[Issue], dict[str, int]]:
@@ -102,8 +95,8 @@ def _cut(issues: tuple[Issue, ...]) -> tuple[list[Issue], dict[str, int]]:
 def _issue_lines(issue: Issue, width: int | None) -> Iterator[str]:
     severity = issue.severity.upper()
     message = issue.message.removeprefix(issue.path).lstrip(": ") if issue.path else issue.message
-    line = issue.detail.get("line")
-    place = f"line {line}: " if isinstance(line, int) and f"line {line}" not in message else ""
+    line, _ = place_of(issue)
+    place = f"line {line}: " if line and f"line {line}" not in message else ""
     yield from _wrapped(f"  {severity:<7}  {issue.code}  ", place + message, width)
 
 
@@ -123,7 +116,15 @@ def _wrapped(head: str, text: str, width: int | None) -> Iterator[str]:
     )
 
 
-def _summary(result: ValidationResult) -> str:
+def place_of(issue: Issue) -> tuple[int, int]:
+    """Return line and column of an issue, from 1; 0 for what it does not say."""
+    line, column = (issue.detail.get(key) for key in ("line", "column"))
+    first = line if isinstance(line, int) and line > 0 else 0
+    return first, column if isinstance(column, int) and column > 0 else 0
+
+
+def summary(result: ValidationResult) -> str:
+    """Return what was found and what was looked at, on one line."""
     checked = _count(result.findings, "finding")
     if result.mode != "kb":
         checked += f", {_count(result.runs, 'run')}"

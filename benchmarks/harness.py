@@ -207,7 +207,7 @@ class Report:
 def human(seconds: float) -> str:
     """Return a duration to three digits."""
     for scale, unit in ((1.0, "s"), (1e-3, "ms")):
-        if seconds >= scale:
+        if seconds >= scale * 0.9995:  # what would be shown as 1000 of the next unit
             return f"{_three_digits(seconds / scale)} {unit}"
     return f"{_three_digits(seconds / 1e-6)} µs"
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import aexp
@@ -23,6 +24,12 @@ from machine import facts
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 PEER_PYTHON = CHECKOUT / ".venv" / "peer" / "bin" / "python"
+LEGEND = (
+    "Medians; ± is half the distance from the fastest to the slowest. `/ floor` is aexp's time "
+    f"over the floor's, `faster` the peer's time over aexp's, `{NOTHING}` not measured or not "
+    "promised. All of one table was measured in turns, in one run. On another machine the ratios hold, the "
+    "times do not."
+)
 MLFLOW_VARIABLE = "AEXP_MLFLOW_PYTHON"
 
 
@@ -36,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     given.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         options = _options(given, Path(folder))
-        head = header(options, quick=given.quick)
+        head = header(options, command_line(given))
         try:
             reports = _measure(options, given.only)
         except CommandFailedError as error:
@@ -74,25 +81,29 @@ def _order(script: Path) -> tuple[bool, str]:
     return (script.stem != "bench_startup", script.stem)
 
 
-def header(options: Options, *, quick: bool) -> str:
+def header(options: Options, command: str) -> str:
     """Return the head of the results: what was measured, where, and how to do it again."""
     peer = options.peer
-    command = "make bench" + (" BENCH_ARGS=--quick" if quick else "")
     other = f"{PEER_PACKAGE} {peer.version}" if peer else "not installed"
-    return f"""\
-# Results
+    parts = [
+        "# Results",
+        f"<!-- Written by `{command}`. -->",
+        f"aexp {aexp.__version__}; peer: {other}; to do it again: `{command}`.\n"
+        f"{facts(options.work)}.",
+        textwrap.fill(LEGEND, 98),
+    ]
+    return "\n\n".join(parts) + "\n\n"
 
-<!-- Written by `{command}`, which does it again. -->
 
-aexp {aexp.__version__}; peer: {other}.
-{facts(options.work)}.
-
-Medians; ± is half the distance from the fastest to the slowest. "/ floor" is aexp's time over the
-floor's, "faster" the peer's time over aexp's, "{NOTHING}" not measured or not promised. All of one
-table was measured in turns, in one run: `{command}`. On another machine the ratios hold, the times
-do not.
-
-"""
+def command_line(given: argparse.Namespace) -> str:
+    """Return the command that measures the same, without what belongs to this machine."""
+    words = ["--quick"] if given.quick else []
+    for name in ("only", "runs", "findings", "repeats", "starts", "records"):
+        value = getattr(given, name)
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if values:
+            words += [f"--{name}", *map(str, values)]
+    return "make bench" + (f" BENCH_ARGS='{' '.join(words)}'" if words else "")
 
 
 def _options(given: argparse.Namespace, work: Path) -> Options:
@@ -116,7 +127,7 @@ def _options(given: argparse.Namespace, work: Path) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure aexp and write the results.")
     parser.add_argument("--quick", action="store_true", help="1,000 runs only, few repeats")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="bench_NAME")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="bench_NAME")
     parser.add_argument("--runs", type=int, nargs="+", metavar="N", help="the numbers of runs")
     parser.add_argument("--findings", type=int, metavar="M")
     parser.add_argument("--repeats", type=int, metavar="N", help="of commands on a repository")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aexp.cli.output import say, say_json
+from aexp.cli.output import one_line, say, say_json
 from aexp.errors import UsageError
 from aexp.repo import open_layout
+
+if TYPE_CHECKING:
+    from aexp.runs.overview import Overview
+
+WIDTH = 80
+_FINDINGS = 10
+"""How many lines are given to citations."""
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +25,9 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
 
 
-def status(format: Annotated[str, typer.Option("--format", help="text or json.")] = "text") -> None:
+def status(
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+) -> None:
     """Show what is here, what is in the ledger, and what is not shared yet. Changes nothing."""
     from dataclasses import asdict
 
@@ -24,42 +35,84 @@ def status(format: Annotated[str, typer.Option("--format", help="text or json.")
 
     if format not in ("text", "json"):
         raise UsageError(f"there is no format {format!r}", hint="one of: text, json")
-    layout = open_layout()
-    found = overview(layout)
+    found = overview(open_layout())
     if format == "json":
         say_json(asdict(found))
         return
-    say(f"machine:      {found.machine}" + ("" if found.installed else " (not installed)"))
-    say(f"runs here:    {pairs(found.here) if found.here else 'none'}")
-    machines = f" ({pairs(found.machines)})" if found.machines else ""
-    say(f"ledger:       {found.in_ledger} entries{machines}")
-    todo: list[tuple[str, str]] = []
-    if found.damaged:
-        todo.append((f"{len(found.damaged)} damaged runs here", "aexp validate"))
-    if found.problems:
-        todo.append((f"{found.problems} ledger files with problems", "aexp validate"))
-    for job_id, reason in found.failed.items():
-        todo.append((f"promotion of {job_id[:8]} failed: {reason}", "aexp ledger backfill"))
-    if found.cut_off:
-        todo.append((f"{len(found.cut_off)} promotions were cut off", "aexp recover --apply"))
-    if found.unpromoted:
-        todo.append(
-            (f"{len(found.unpromoted)} ended runs are not in the ledger", "aexp ledger backfill")
-        )
-    if found.uncommitted:
-        todo.append(
-            (f"{len(found.uncommitted)} ledger files are not committed", "aexp ledger backfill")
-        )
-    if found.unpushed:
-        todo.append((f"{found.unpushed} commits are not pushed", "git push"))
+    _say_facts(found)
+    todo = list(_todo(found))
     if not todo:
-        say("nothing to do: everything is shared" if found.unpushed == 0 else "nothing to do here")
+        everything = found.unpushed == 0 and found.upstream
+        say("nothing to do: everything is shared" if everything else "nothing to do here")
         return
     say()
     for what, how in todo:
-        say(f"- {what}: {how}")
+        _say_task(what, how)
 
 
-def pairs(counts: dict[str, int]) -> str:
-    """Return counts by name on one line."""
+def _say_facts(found: Overview) -> None:
+    _fact("machine", found.machine + ("" if found.installed else " (not installed)"))
+    _fact("runs here", _counts(found.here) or "none")
+    machines = f" ({_counts(found.machines)})" if found.machines else ""
+    _fact("ledger", _number(found.in_ledger, "entry", "entries") + machines)
+    if found.upstream:
+        _fact("shared as", found.upstream)
+    elif not found.has_remote:
+        _fact("shared as", "nothing: there is no remote (git remote add origin URL)")
+
+
+def _fact(name: str, value: str) -> None:
+    wrapped = textwrap.wrap(value, WIDTH - 14, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(wrapped):
+        say(f"{name + ':' if number == 0 else '':<13} {line}")
+
+
+def _todo(found: Overview) -> Iterator[tuple[str, str]]:
+    """Yield what is not as it should be, with the command that mends it."""
+    if found.damaged:
+        yield f"{_number(len(found.damaged), 'run')} here damaged", "aexp validate"
+    if found.problems:
+        yield f"{_number(found.problems, 'ledger file')} with errors", "aexp validate"
+    if found.lost:
+        yield f"{_number(len(found.lost), 'run')} whose process is gone", "aexp recover"
+    for job_id, reason in found.failed.items():
+        yield f"promotion of {job_id[:8]} failed: {one_line(reason)}", "aexp ledger backfill"
+    if found.cut_off:
+        count = _number(len(found.cut_off), "promotion")
+        yield f"{count} cut off", "aexp recover --apply"
+    if found.unpromoted:
+        count = _number(len(found.unpromoted), "ended run")
+        yield f"{count} not in the ledger", "aexp ledger backfill"
+    if found.uncommitted:
+        count = _number(len(found.uncommitted), "ledger entry", "ledger entries")
+        yield f"{count} not committed", "aexp ledger backfill"
+    if found.uncommitted_indexes:
+        count = _number(len(found.uncommitted_indexes), "run index", "run indexes")
+        yield f"{count} not committed", "git add .aexp/runs-index && git commit"
+    if found.unpushed:
+        count = _number(found.unpushed, "commit")
+        yield f"{count} not pushed", "git push" if found.upstream else "aexp sync"
+    if found.behind:
+        count = _number(found.behind, "commit")
+        yield f"{count} of {found.upstream} not merged", "aexp sync"
+    for gap in found.cited[:_FINDINGS]:
+        yield f"{gap.finding} {gap.what}", gap.mend
+    if len(found.cited) > _FINDINGS:
+        yield f"{len(found.cited) - _FINDINGS} more such citations", "aexp validate"
+
+
+def _say_task(what: str, how: str) -> None:
+    line = f"- {what}: {how}"
+    if len(line) > WIDTH:
+        shown = what if len(what) <= WIDTH - 3 else what[: WIDTH - 4] + "…"
+        say(f"- {shown}:")
+        line = f"    {how}"
+    say(line)
+
+
+def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _number(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one}" if count == 1 else f"{count} {more or one + 's'}"

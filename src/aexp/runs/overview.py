@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aexp.errors import GitError
 from aexp.git import Git
 from aexp.ledger.commit import uncommitted_entries
-from aexp.ledger.promote import pending
-from aexp.ledger.store import read_ledger
+from aexp.ledger.promote import home_layout, pending
+from aexp.ledger.store import Ledger, entry_job_id, read_ledger
+from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
-from aexp.repo import Layout
-from aexp.tree import WorkTree
-from aexp.workspace.store import RunStore
+from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.runs.cited import CitedGap, Known, Run, cited_gaps
+from aexp.runs.transition import owner_state
+from aexp.runs_index import read_indexes
+from aexp.tree import Tree, WorkTree
+from aexp.workspace.store import RunRecord, RunStore
 
 
 @dataclass
@@ -23,6 +28,9 @@ class Overview:
     Attributes:
         machine: this installation's label.
         installed: whether ``aexp install`` was run.
+        branch: the current branch; empty when HEAD is detached, or outside git.
+        upstream: the branch it is shared as, such as ``origin/main``; empty without one.
+        has_remote: whether the repository has a remote.
         here: number of runs here by status.
         in_ledger: number of usable ledger entries.
         machines: number of usable ledger entries by machine label.
@@ -30,13 +38,21 @@ class Overview:
         unpromoted: terminal runs here that have no usable entry.
         failed: promotions that failed, with the reason, by run.
         cut_off: promotions that a kill cut off.
-        uncommitted: ledger files that are not committed.
-        unpushed: commits the upstream lacks; None without an upstream.
+        lost: runs that say they are running, and whose process is gone.
+        uncommitted: usable ledger files that are not committed.
+        uncommitted_indexes: per-machine indexes that are not committed.
+        unpushed: commits that the upstream lacks, or every remote when there is no upstream; None
+            without a remote.
+        behind: commits of the upstream, as last fetched, that the branch lacks.
         damaged: runs here whose files are damaged, with the reason.
+        cited: what findings cite and nobody else can see.
     """
 
     machine: str
     installed: bool
+    branch: str = ""
+    upstream: str = ""
+    has_remote: bool = False
     here: dict[str, int] = field(default_factory=dict)
     in_ledger: int = 0
     machines: dict[str, int] = field(default_factory=dict)
@@ -44,43 +60,114 @@ class Overview:
     unpromoted: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     cut_off: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     uncommitted: list[str] = field(default_factory=list)
+    uncommitted_indexes: list[str] = field(default_factory=list)
     unpushed: int | None = None
+    behind: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
+    cited: list[CitedGap] = field(default_factory=list)
 
 
 def overview(layout: Layout) -> Overview:
-    """Return the state of the repository."""
+    """Return the state of the repository. Each file is read once, and git starts a few times.
+
+    Args:
+        layout: the repository.
+    """
     result = Overview(layout.machine_label, layout.is_installed)
     has_git = layout.git_dir is not None
-    ledger = read_ledger(WorkTree(layout.root, has_git=has_git))
-    result.in_ledger = len(ledger.entries)
-    result.machines = dict(
-        sorted(Counter(e["registered_machine"] for e in ledger.entries.values()).items())
-    )
-    result.problems = len({p.path for p in ledger.problems if p.severity == "error"})
-    statuses: Counter[str] = Counter()
-    for record in RunStore(layout).records():
-        if record.problem is not None:
-            result.damaged[record.job_id] = record.problem
-            continue
-        statuses[record.status] += 1
-        if is_terminal(record.status) and record.job_id not in ledger.entries:
-            result.unpromoted.append(record.job_id)
-        remembered = record.document.get("ledger_error")
-        if isinstance(remembered, dict):
-            result.failed[record.job_id] = str(remembered.get("reason", ""))
-    result.here = dict(sorted(statuses.items()))
-    result.cut_off = [job_id for job_id in pending(layout) if job_id not in result.failed]
+    tree = WorkTree(layout.root, has_git=has_git)
+    ledger = read_ledger(tree)
+    _count_entries(result, ledger)
+    runs = _look_at_runs(result, layout, ledger)
     if has_git:
-        result.uncommitted = uncommitted_entries(layout)
-        result.unpushed = _unpushed(layout)
+        _look_at_git(result, layout, ledger)
+    result.cited = cited_gaps(tree, _known(tree, ledger, runs, result.uncommitted))
     return result
 
 
-def _unpushed(layout: Layout) -> int | None:
+def _count_entries(result: Overview, ledger: Ledger) -> None:
+    result.in_ledger = len(ledger.entries)
+    labels = Counter(entry["registered_machine"] for entry in ledger.entries.values())
+    result.machines = dict(sorted(labels.items()))
+    result.problems = len({p.path for p in ledger.problems if p.severity == "error"})
+
+
+def _look_at_runs(result: Overview, layout: Layout, ledger: Ledger) -> dict[str, Run]:
+    """Count the runs here; return those that the ledger does not have."""
+    store = RunStore(layout)
+    statuses: Counter[str] = Counter()
+    unshared: dict[str, Run] = {}
+    for record in store.records():
+        if record.problem is not None:
+            result.damaged[record.job_id] = record.problem
+            unshared[record.job_id] = Run(record.job_id, "damaged", {}, {})
+            continue
+        status = record.status
+        statuses[status] += 1
+        if record.job_id not in ledger.entries:
+            unshared[record.job_id] = Run(record.job_id, status, record.statepoint, record.link)
+            if is_terminal(status) and _is_ours(layout, record):
+                result.unpromoted.append(record.job_id)
+        remembered = record.document.get("ledger_error")
+        if isinstance(remembered, Mapping):
+            result.failed[record.job_id] = str(remembered.get("reason", ""))
+        if status == "running" and owner_state(store, record)[0] is Liveness.DEAD:
+            result.lost.append(record.job_id)
+    result.here = dict(sorted(statuses.items()))
+    result.cut_off = [job_id for job_id in pending(layout) if job_id not in result.failed]
+    return unshared
+
+
+def _is_ours(layout: Layout, record: RunRecord) -> bool:
+    """Return whether the run's entry goes to this work tree (RUN-04)."""
+    return home_layout(layout, record).root == layout.root
+
+
+def _known(
+    tree: Tree, ledger: Ledger, unshared: Mapping[str, Run], uncommitted: Iterable[str]
+) -> Known:
+    waiting = {job_id for path in uncommitted if (job_id := entry_job_id(path)) is not None}
+    return Known(
+        entries=ledger.entries,
+        uncommitted=frozenset(waiting & ledger.entries.keys()),
+        here=unshared,
+        unusable=frozenset(p.job_id for p in ledger.problems if p.job_id is not None),
+        elsewhere=lambda: {
+            job_id: ", ".join(known.machines)
+            for job_id, known in read_indexes(tree).known_runs().items()
+        },
+    )
+
+
+# --- git -----------------------------------------------------------------------------------------
+
+
+def _look_at_git(result: Overview, layout: Layout, ledger: Ledger) -> None:
+    # What the commit leaves out, `aexp validate` explains.
+    bad = {p.path for p in ledger.problems if p.severity == "error" or p.code == "ledger.stray"}
+    for path in uncommitted_entries(layout):
+        if not path.startswith(f"{LEDGER_DIR_REL}/"):
+            result.uncommitted_indexes.append(path)
+        elif path not in bad:
+            result.uncommitted.append(path)
+    git = Git(layout.root)
+    result.branch = _ask(git, "symbolic-ref", "-q", "--short", "HEAD") or ""
+    result.has_remote = bool(_ask(git, "remote"))
+    counted = _ask(git, "rev-list", "--left-right", "--count", "@{upstream}...HEAD")
+    if counted is not None:
+        result.behind, result.unpushed = map(int, counted.split())
+        result.upstream = _ask(git, "rev-parse", "--abbrev-ref", "@{upstream}") or ""
+    elif result.has_remote:
+        alone = _ask(git, "rev-list", "--count", "HEAD", "--not", "--remotes")
+        result.unpushed = int(alone) if alone is not None else None
+
+
+def _ask(git: Git, *args: str) -> str | None:
+    """Return what git answers, None when it has no answer."""
     try:
-        counted = Git(layout.root).run("rev-list", "--count", "@{upstream}..HEAD", check=False)
+        asked = git.run(*args, check=False)
     except GitError:
         return None
-    return int(counted.text) if counted.returncode == 0 else None
+    return asked.text if asked.returncode == 0 else None

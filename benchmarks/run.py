@@ -27,8 +27,8 @@ PEER_PYTHON = CHECKOUT / ".venv" / "peer" / "bin" / "python"
 LEGEND = (
     "Medians; ± is half the distance from the fastest to the slowest. `/ floor` is aexp's time "
     f"over the floor's, `faster` the peer's time over aexp's, `{NOTHING}` not measured or not "
-    "promised. All of one table was measured in turns, in one run. On another machine the ratios hold, the "
-    "times do not."
+    "promised. All of one table was measured in turns, in one run. On another machine the ratios "
+    "hold, the times do not."
 )
 MLFLOW_VARIABLE = "AEXP_MLFLOW_PYTHON"
 

@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: commands, exit codes, environment.
+"""Write the reference pages that follow from the code: commands, errors, environment, codes.
 
 Run it without arguments to write ``docs/reference/``; with ``--check`` it changes nothing and
 exits 1 when a page is out of date.
@@ -22,6 +22,8 @@ import aexp
 from aexp import settings
 from aexp.cli import app
 from aexp.errors import error_classes
+from aexp.validate import CODES
+from aexp.validate.codes import STRICT_CODES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 NOTICE = "<!-- Written by docs/generate.py; run `make docs` after changing the code. -->"
@@ -216,6 +218,51 @@ def environment_page() -> str:
     return "\n\n".join(["# Environment variables", NOTICE, intro, table]) + "\n"
 
 
+FAMILIES = {
+    "finding": "Findings and what they cite",
+    "run": "Runs",
+    "ledger": "The ledger",
+    "index": "Indexes",
+    "kb": "Artifacts",
+}
+"""The families of validator codes, in the order in which they are shown."""
+
+
+def validator_codes_page() -> str:
+    """Return the table of everything `aexp validate` can report.
+
+    Raises:
+        SystemExit: a family of codes has no heading here.
+    """
+    if unknown := {code.partition(".")[0] for code in CODES} ^ FAMILIES.keys():
+        sys.exit(f"docs/generate.py: name these families of codes: {sorted(unknown)}")
+    intro = (
+        "What `aexp validate` can report. `--strict-runs=warn` makes an error with a star a\n"
+        "warning; `--strict-runs=off` says nothing of what is marked so, nor of\n"
+        "`finding.absent_run_citation`, `finding.absent_batch_runs` and `finding.no_run_store`.\n"
+        "A malformed citation stays an error in both."
+    )
+    parts = ["# Validator codes", NOTICE, intro]
+    for family, title in FAMILIES.items():
+        rows = [
+            (f"`{code}`", severity_text(code), info.meaning, sentence(info.mend))
+            for code, info in CODES.items()
+            if code.startswith(f"{family}.")
+        ]
+        parts += [f"## {title}", markdown_table(("code", "severity", "meaning", "to mend"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def severity_text(code: str) -> str:
+    """Return a code's severity, marked where `--strict-runs` decides."""
+    return CODES[code].severity + ("*" if code in STRICT_CODES else "")
+
+
+def sentence(clause: str) -> str:
+    """Return a clause as a sentence; one that begins with code keeps it as it is."""
+    return clause[:1].upper() + clause[1:] + "."
+
+
 def markdown_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a Markdown table."""
     lines = [headers, tuple("---" for _ in headers), *rows]
@@ -229,6 +276,7 @@ def pages() -> Mapping[str, str]:
         "cli.md": cli_page(),
         "exit-codes.md": exit_codes_page(),
         "environment.md": environment_page(),
+        "validator-codes.md": validator_codes_page(),
     }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from aexp.validate import StrictRuns
+from aexp.validate import CODES, StrictRuns
+from aexp.validate.codes import STRICT_CODES
 from tests.validate.world import Codes, World, batch, indexed, job, link_to, point
 
 FULL = point(condition="full")
@@ -162,6 +163,18 @@ def test_citation_in_state(world: World, state: str, strict: StrictRuns) -> None
             strict, [*codes, *extra]
         ), result.issues
         assert result.ok == ("error" not in {i.severity for i in result.issues})
+
+
+def test_strictness_decides_about_these_codes_alone() -> None:
+    """VAL-03: what the documentation says of ``--strict-runs`` is what the table above tries."""
+    tried = [pair for _, *lists in STATES.values() for pairs in lists for pair in pairs]
+    assert {code for code, severity in tried if severity is None} == STRICT_CODES
+    assert {code for code, severity in tried if severity in ("known", "once")} == {
+        ABSENT, ABSENT_BATCH, NO_STORE
+    }  # fmt: skip
+    assert all(CODES[code].severity == "error" for code in STRICT_CODES)
+    always = {(code, severity) for code, severity in tried if severity in (ERROR, WARNING)}
+    assert always == {(code, CODES[code].severity) for code, _ in always}
 
 
 def test_no_source_is_said_once_and_only_when_something_is_cited(world: World) -> None:

@@ -50,7 +50,7 @@ def test_table_is_complete_prose() -> None:
 def test_advice_names_commands_that_exist(world: World) -> None:
     """INS-07: whatever `aexp …` a hint says can be typed."""
     texts = [info.mend for info in CODES.values()]
-    named = {m for text in texts for m in re.findall(r"`aexp ((?:ledger )?[a-z-]+)", text)}
+    named = {m for text in texts for m in re.findall(r"`aexp ((?:ledger |kb )?[a-z-]+)", text)}
     assert {"ledger backfill", "link"} <= named
     for command in sorted(named):
         world.machine.aexp_fast(*command.split(), "--help").require(0)

@@ -217,6 +217,15 @@ CODES: Final[Mapping[str, CodeInfo]] = {
 
 """Every code there is, by family."""
 
+STRICT_CODES: Final = frozenset(
+    (
+        "finding.broken_run_citation",
+        "finding.empty_batch",
+        "finding.unfinished_run",
+    )
+)
+"""What ``--strict-runs`` makes a warning or silent, malformed citations aside (VAL-02, VAL-03)."""
+
 
 def issue(
     code: str,

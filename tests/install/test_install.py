@@ -49,7 +49,8 @@ def test_install_makes_what_the_ledger_and_the_validator_need(repo: Machine) -> 
     assert done.stdout.count("\nNext:\n") == 1
     top = {path.name for path in repo.path.iterdir()}
     assert top == {
-        ".aexp", ".claude", ".git", ".gitattributes", ".gitignore", ".runs", "README.md", "kb", "train.py"
+        ".aexp", ".claude", ".git", ".gitattributes", ".gitignore", ".runs", "README.md", "kb",
+        "train.py",
     }  # fmt: skip
     for name in ("hypotheses", "experiments", "findings"):
         assert (repo / f"kb/research/{name}/.gitkeep").read_bytes() == b""

@@ -9,10 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 import aexp
-from aexp.cli import annotate, artifacts, install, ledger, runs, sharing, status, validate
+from aexp.cli import (
+    annotate,
+    artifacts,
+    install,
+    ledger,
+    runs,
+    sharing,
+    status,
+    uninstall,
+    validate,
+)
 
 PANELS: dict[str, tuple[ModuleType, ...]] = {
-    "Setting up": (install,),
+    "Setting up": (install, uninstall),
     "Hypotheses, experiments, findings": (artifacts,),
     "Runs": (runs, annotate),
     "Sharing": (sharing, ledger, status),

@@ -16,9 +16,6 @@ from aexp.errors import UsageError
 if TYPE_CHECKING:
     from aexp.install import Action, Change
 
-DryRun: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")
-]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 

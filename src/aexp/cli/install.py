@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aexp.cli.changes import DryRun, Yes, confirm, count, require_answer, show_changes, show_plan
+from aexp.cli.changes import Yes, confirm, count, require_answer, show_changes, show_plan
+from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 
 if TYPE_CHECKING:

@@ -11,18 +11,21 @@ from aexp.install.blocks import block_merge_gitignore
 from aexp.install.changes import Change
 from aexp.install.commands import plan_commands
 from aexp.install.plan import InstallOptions, InstallPlan, plan_install
+from aexp.install.uninstall import UninstallPlan, plan_uninstall
 
 __all__ = [
     "Action",
     "Change",
     "InstallOptions",
     "InstallPlan",
+    "UninstallPlan",
     "apply_plan",
     "block_merge_gitignore",
     "install_scaffold",
     "open_for_install",
     "plan_commands",
     "plan_install",
+    "plan_uninstall",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The blocks that aexp owns in the user's git files; all other lines are the user's (INS-03, INS-06).
+"""The blocks of aexp in git's own files; all other lines are the user's (INS-03, INS-06).
 
 Taking a block out restores the bytes from before it was put in: a blank line separates it from
 lines above it, an empty file is told from none by that blank line alone, and where the last line

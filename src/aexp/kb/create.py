@@ -28,6 +28,9 @@ from aexp.tree import WorkTree
 
 IMPACTS: Final = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
+_STANDING: Final = {"ACTIVE": "kb/ACTIVE.md", "CHALLENGE": "kb/mission/CHALLENGE.md"}
+"""Pages of 0.6.x; its validator wants each artifact to link to them, so ours do where they are."""
+
 _UNUSABLE: Final = ("kb.conflict", "kb.not_utf8", "kb.unreadable")
 
 
@@ -132,7 +135,7 @@ def _create(
         check_id(artifact_id, kind)
     for parent in PARENTS[kind]:
         check_id(parents[parent], parent)
-    with file_lock(_lock_path(layout)):
+    with file_lock(lock_path(layout)):
         tree = _tree(layout)
         found = [require_artifact(tree, parent, parents[parent]) for parent in PARENTS[kind]]
         while True:
@@ -151,7 +154,7 @@ def _tree(layout: Layout) -> WorkTree:
     return WorkTree(layout.root, has_git=layout.git_dir is not None)
 
 
-def _lock_path(layout: Layout) -> Path:
+def lock_path(layout: Layout) -> Path:
     """Return the lock that all work trees of the repository share, as they share its ids."""
     if layout.common_dir is None:
         return layout.locks_dir / "kb.lock"
@@ -209,13 +212,15 @@ def _text(
     extra: Mapping[str, Any],
 ) -> str:
     template, name = read_template(layout.root, kind)
+    standing = (page for page, path in _STANDING.items() if (layout.root / path).is_file())
+    links = [*(parents[parent] for parent in PARENTS[kind]), *standing]
     known = {
         "ARTIFACT_ID": new_id,
         "TITLE": title,
         "DATE": utc_now().date().isoformat(),
         "HYPOTHESIS_ID": parents.get("hypothesis", ""),
         "EXPERIMENT_ID": parents.get("experiment", ""),
-        "LINKS_BLOCK": "\n".join(f"- [[{parents[parent]}]]" for parent in PARENTS[kind]),
+        "LINKS_BLOCK": "\n".join(f"- [[{target}]]" for target in links),
         **values,
     }
     fields = {"id": new_id, "aliases": [new_id], "type": kind, **parents, **extra}

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict
 
 from aexp.clock import utc_now
@@ -123,21 +123,33 @@ class Indexes:
 
 def read_indexes(tree: Tree) -> Indexes:
     """Return every index of ``tree``; what cannot be used is a problem, never an error (IDX-02)."""
-    prefix = INDEX_DIR_REL + "/"
-    paths = [
-        path
-        for path in tree.files(INDEX_DIR_REL)
-        if path.endswith(".json") and "/" not in path.removeprefix(prefix)
-    ]
+    paths, problems = _index_paths(tree)
     files: dict[str, IndexFile] = {}
-    problems: list[IndexProblem] = []
     for path, data in sorted(tree.read_many(paths), key=lambda pair: pair[0]):
-        index, faults = _parse_index(data, stem=path.removeprefix(prefix).removesuffix(".json"))
+        index, faults = _parse_index(data, stem=PurePosixPath(path).stem)
         problems += [IndexProblem(path, fault) for fault in faults]
         if index is not None:
             label = index["machine_label"]
             files[label] = _united(files[label], index) if label in files else index
+    problems.sort(key=lambda problem: problem.path)
     return Indexes(dict(sorted(files.items())), tuple(problems))
+
+
+def _index_paths(tree: Tree) -> tuple[list[str], list[IndexProblem]]:
+    """Return the index files, and a problem for what is named like one and is no file."""
+    paths: list[str] = []
+    folders: set[str] = set()
+    for path in tree.files(INDEX_DIR_REL):
+        name, slash, _ = path.removeprefix(f"{INDEX_DIR_REL}/").partition("/")
+        if name.endswith(".json"):
+            (folders.add if slash else paths.append)(f"{INDEX_DIR_REL}/{name}")
+    problems = [IndexProblem(path, "it is a folder") for path in folders]
+    problems += [
+        IndexProblem(path, "it is a symbolic link, and git shares only where it points")
+        for path in tree.links(INDEX_DIR_REL)
+        if path.endswith(".json") or f"{INDEX_DIR_REL}/".startswith(f"{path}/")
+    ]
+    return paths, problems
 
 
 def load_all_indexes(repo_root: str | Path | None = None) -> dict[str, IndexFile]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from aexp.model.canonical import signac_id
+from aexp.model.entry import encode_entry, record_digest
 from aexp.validate import CODES, StrictRuns
 from aexp.validate.codes import STRICT_CODES
 from tests.validate.world import Codes, World, batch, indexed, job, link_to, point
@@ -46,6 +49,43 @@ def folder(world: World) -> None:
     path = world.root / f".aexp/ledger/{world.entry(FULL)}.json"
     path.unlink()
     path.mkdir()
+
+
+def with_digest(world: World, **changes: object) -> None:
+    """Write the cited run's entry with a digest, then change it behind the digest's back."""
+    path = world.root / f".aexp/ledger/{world.entry(FULL)}.json"
+    entry = json.loads(path.read_text("utf-8"))
+    entry["record_digest"] = record_digest(entry)
+    path.write_bytes(encode_entry({**entry, **changes}))
+
+
+def redacted(world: World) -> None:
+    """Write an entry whose state point is redacted, so that its id cannot be proved."""
+    path = world.root / f".aexp/ledger/{world.entry(FULL)}.json"
+    entry = json.loads(path.read_text("utf-8"))
+    entry["statepoint"]["user"] = "<redacted>"
+    entry["redacted"] = ["/statepoint/user"]
+    path.write_bytes(encode_entry(entry))
+
+
+def conflict(world: World) -> None:
+    """Leave git's markers in the entry."""
+    path = world.root / f".aexp/ledger/{world.entry(FULL)}.json"
+    half = path.read_text("utf-8")
+    path.write_text(f"<<<<<<< ours\n{half}=======\n{half}>>>>>>> theirs\n", "utf-8")
+
+
+def sharded(world: World) -> None:
+    """Put the entry into its sharded place."""
+    job_id = world.entry(FULL)
+    path = world.root / f".aexp/ledger/{job_id}.json"
+    path.rename(world.machine.write(f".aexp/ledger/{job_id[:2]}/{job_id}.json", ""))
+
+
+def damaged(world: World) -> None:
+    """Damage the document of the cited local run."""
+    path = f".runs/workspace/{world.local(FULL)}/signac_job_document.json"
+    world.machine.write(path, "{")
 
 
 def both(*parts: Callable[[World], object]) -> Callable[[World], None]:
@@ -121,6 +161,38 @@ STATES: dict[str, tuple[Callable[[World], object], list, list, list]] = {  # typ
     ),
     "emptied": (empty, [(BROKEN, None)], [(EMPTY, None)], [("ledger.malformed", ERROR)]),
     "a folder": (folder, [(BROKEN, None)], [(EMPTY, None)], []),
+    "ledger with digest": (with_digest, [], [], []),
+    "digest does not hold": (
+        lambda w: with_digest(w, status="stopped"),
+        [(BROKEN, None)], [(EMPTY, None)], [("ledger.digest_mismatch", ERROR)],
+    ),
+    "written by a newer aexp": (
+        lambda w: w.entry(FULL, schema_version=2),
+        [(BROKEN, None)], [(EMPTY, None)], [("ledger.newer_schema", ERROR)],
+    ),
+    "in conflict": (conflict, [(BROKEN, None)], [(EMPTY, None)], [("ledger.conflict", ERROR)]),
+    "in conflict; index": (
+        both(conflict, INDEX), [(BROKEN, None)], [(EMPTY, None)], [("ledger.conflict", ERROR)],
+    ),
+    "unprovable": (redacted, [], [], [("ledger.unprovable", WARNING)]),
+    "with a secret": (
+        lambda w: w.entry(FULL, note="https://me:hunter2pass@example.org/"),
+        [], [], [("ledger.unsanitized", ERROR)],
+    ),
+    "sharded": (sharded, [], [], []),
+    "sharded and flat": (both(sharded, ENTRY), [], [], [("ledger.duplicate", WARNING)]),
+    "unlinked": (
+        lambda w: w.entry(FULL, link=link_to(None)),
+        [("run.unlinked", WARNING)], [(EMPTY, None)], [],
+    ),
+    "local, damaged": (
+        damaged, [(UNFINISHED, None)], [(EMPTY, None)], [("run.unreadable", ERROR)],
+    ),
+    "local, damaged; ledger": (both(damaged, ENTRY), [], [], [("run.unreadable", ERROR)]),
+    "local, orphan": (
+        lambda w: w.local(FULL, link={}),
+        [(UNSHARED, WARNING)], [(EMPTY, None)], [("run.orphan", ERROR)],
+    ),
     "retracted": (TOMBSTONE, [(RETRACTED, ERROR)], [(EMPTY, None)], []),
     "retracted; local": (both(TOMBSTONE, LOCAL), [(RETRACTED, ERROR)], [(EMPTY, None)], []),
     "retracted; index": (both(TOMBSTONE, INDEX), [(RETRACTED, ERROR)], [(EMPTY, None)], []),
@@ -146,8 +218,6 @@ def expected(strict: StrictRuns, codes: list[tuple[str, str | None]]) -> Codes:
 @pytest.mark.parametrize("state", STATES)
 def test_citation_in_state(world: World, state: str, strict: StrictRuns) -> None:
     """VAL-03, VAL-04, VAL-05, trap 2, trap 23: exactly these codes, at exactly this severity."""
-    from aexp.model.canonical import signac_id
-
     cited = signac_id(FULL)
     world.entry_id = cited  # type: ignore[attr-defined]
     build, of_job, of_batch, extra = STATES[state]

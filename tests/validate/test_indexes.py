@@ -240,3 +240,32 @@ def test_newer_index_is_not_overwritten(world: World) -> None:
     with pytest.raises(NewerSchemaError):
         export_index(world.root, machine_label="box")
     assert path.read_bytes() == before
+
+
+def test_what_is_named_like_an_index_and_is_none(world: World, tmp_path: Path) -> None:
+    """IDX-02: a folder and a symbolic link are a warning each, and the other index counts."""
+    world.index("good", indexed(C))
+    world.machine.write(f"{INDEX_DIR_REL}/folder.json/inner.json", "{}")
+    world.machine.write(f"{INDEX_DIR_REL}/notes.txt", "words")
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text(world.machine.read(f"{INDEX_DIR_REL}/good.json").replace(C, A))
+    (world.root / INDEX_DIR_REL / "link.json").symlink_to(elsewhere)
+    world.artifacts([{"type": "job", "id": C}])
+    assert [(i.code, i.path) for i in world.validate().issues] == [
+        ("index.malformed", f"{INDEX_DIR_REL}/folder.json"),
+        ("index.malformed", f"{INDEX_DIR_REL}/link.json"),
+        ("finding.absent_run_citation", "kb/research/findings/F001-words.md"),
+    ]
+    assert set(collect_known_elsewhere(world.root)) == {C}
+    for name in ("folder", "link"):
+        with pytest.raises(UsageError):
+            export_index(world.root, machine_label=name)
+
+
+def test_a_huge_index(world: World) -> None:
+    """IDX-02, trap 33: fifty thousand entries and a thousand citations of them are one look."""
+    ids = [f"{n:032x}" for n in range(50_000)]
+    world.index("cluster", *(indexed(job_id) for job_id in ids))
+    world.artifacts([{"type": "job", "id": job_id} for job_id in ids[::50]])
+    found = world.validate().issues
+    assert [i.code for i in found] == ["finding.absent_run_citation"] * 1000

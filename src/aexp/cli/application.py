@@ -12,7 +12,9 @@ import aexp
 from aexp.cli import (
     annotate,
     artifacts,
+    doctor,
     install,
+    kb,
     ledger,
     runs,
     sharing,
@@ -23,10 +25,10 @@ from aexp.cli import (
 
 PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install, uninstall),
-    "Hypotheses, experiments, findings": (artifacts,),
+    "Hypotheses, experiments, findings": (artifacts, kb),
     "Runs": (runs, annotate),
     "Sharing": (sharing, ledger, status),
-    "Checking": (validate,),
+    "Checking": (validate, doctor),
 }
 """The modules with commands, under the headings and in the order of the help."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aexp.errors import NotFoundError
-from aexp.kb import find_experiment, read_artifacts, require_artifact
+from aexp.kb import find_experiment, frontmatter, read_artifacts, require_artifact
 from aexp.tree import GitTree, WorkTree
 from tests.kb.shapes import (
     CLEAN,
@@ -16,6 +18,7 @@ from tests.kb.shapes import (
     FINDINGS,
     HYPOTHESES,
     artifacts_of,
+    codes_of,
     write_all,
 )
 from tests.support.machines import Machine
@@ -180,3 +183,66 @@ def test_many_findings_are_all_read(tmp_path: Path) -> None:
     found = artifacts_of(tmp_path)
     assert len(found) == 201
     assert [artifact.problems for artifact in found] == [()] * 201
+
+
+def test_symbolic_links_are_said(repo: Machine, tmp_path: Path) -> None:
+    """Trap 29: a linked finding is reported and not skipped; other clones would not have it."""
+    write_all(repo.path, dict(CLEAN))
+    real, link = repo.path / f"{FINDINGS}/F001.md", repo.path / f"{FINDINGS}/F002-linked.md"
+    link.symlink_to(real)
+    (repo.path / f"{FINDINGS}/README.md").symlink_to(real)
+    (repo.path / f"{FINDINGS}/plot.png").symlink_to(real)
+    (repo.path / f"{FINDINGS}/lost.md").symlink_to("nowhere")
+    repo.commit_all("kb")
+    for tree in (WorkTree(repo.path), GitTree(repo.path), GitTree(repo.path, commit="HEAD")):
+        linked = [a for a in read_artifacts(tree) if a.problems]
+        assert [(a.id, a.kind, a.path) for a in linked] == [
+            ("F002", "finding", f"{FINDINGS}/F002-linked.md"),
+            ("", "finding", f"{FINDINGS}/lost.md"),
+        ]
+        assert {i.code for a in linked for i in a.problems} == {"kb.symlink"}
+    assert codes_of(repo.path) == [("kb.symlink", "F002-linked.md"), ("kb.symlink", "lost.md")]
+
+
+@pytest.mark.parametrize("place", [FINDINGS, "kb/research", "kb"])
+def test_a_linked_folder_is_said_once(repo: Machine, tmp_path: Path, place: str) -> None:
+    """Trap 29: git shares the link, so that every other clone would find no artifacts."""
+    write_all(repo.path, dict(CLEAN))
+    folder = repo.path / place
+    folder.rename(tmp_path / "away")
+    folder.symlink_to(tmp_path / "away")
+    linked = [i for a in read_artifacts(WorkTree(repo.path)) for i in a.problems]
+    assert [(i.code, i.path) for i in linked] == [("kb.symlink", place)]
+
+
+def test_a_file_that_is_a_folder(tmp_path: Path) -> None:
+    """Trap 2: a folder named like a finding is none, and what is in it is still looked at."""
+    write_all(tmp_path, {**CLEAN, f"{FINDINGS}/F002.md/F003.md": "x"})
+    assert [a.id for a in artifacts_of(tmp_path)] == ["E001", "F001", "F003", "H001"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "items"),
+    [
+        ("", None, []),
+        ("a: 1\nk: [1, 2]\n", 3, []),
+        ("k:\n- 1\n-  2\nb: 3\n", 2, [3, 4]),
+        ("k:\n    - 1\n    -\n      - 2\n", 2, [3, 4]),
+        ("k: # why\n  # first\n\n  - 1\n", 2, [5]),
+        ("'k' : x\n", 2, []),
+        ("kk: 1\n  k: 2\n# k: 3\n", None, []),
+        ("k:\n- 1\n--- x\n- 2\n", 2, [3]),
+    ],
+)
+def test_lines_of_keys_and_items(text: str, key: int | None, items: list[int]) -> None:
+    """VAL-01: found by looks alone, counted in the file."""
+    assert frontmatter.key_line(text, "k") == key
+    assert frontmatter.item_lines(text, "k") == items
+
+
+@given(st.text(st.sampled_from("k: -\n\r\t#'\"ab[]{},|>"), max_size=60))
+def test_looking_for_lines_never_fails(text: str) -> None:
+    """Trap 3: any text gives lines that exist."""
+    last = text.count("\n") + frontmatter.FIRST_LINE
+    found = [*frontmatter.item_lines(text, "k"), frontmatter.key_line(text, "k") or 2]
+    assert all(frontmatter.FIRST_LINE <= line <= last for line in found)

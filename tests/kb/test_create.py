@@ -223,6 +223,97 @@ def test_ids_on_other_branches_are_taken(repo: Machine, tmp_path: Path) -> None:
     assert done.returncode == 2
 
 
+def test_packed_refs_and_remote_branches_count(repo: Machine, tmp_path: Path) -> None:
+    """KB-01, trap 21: refs in one packed file, and branches that exist on a remote alone."""
+    repo.git("checkout", "-q", "-b", "side")
+    repo.aexp_fast("new-hypothesis", "--title", "a", "--id", "H1000")
+    repo.commit_all("H1000")
+    repo.git("checkout", "-q", "main")
+    clone = clone_repo(repo, tmp_path / "clone")
+    assert clone.git("branch", "--list", "side").stdout == ""
+    repo.git("pack-refs", "--all", "--prune")
+    assert not (repo.path / ".git/refs/heads/side").exists()
+    assert _next_hypothesis(repo, "b") == "H1001"
+    clone.git("pack-refs", "--all", "--prune")
+    assert _next_hypothesis(clone, "c") == "H1001"
+
+
+def test_ids_of_four_digits_are_ids_everywhere(repo: Machine) -> None:
+    """KB-01: in file names, links, parents, citations and the run link alike."""
+    aexp = repo.aexp_fast
+    aexp("new-hypothesis", "--title", "h", "--id", "H1000")
+    aexp("new-experiment", "--title", "e", "--hypothesis", "H1000", "--id", "E10000")
+    aexp("run", "-e", "E10000", "--sp", "seed=0", "--", "true")
+    parents = ("--hypothesis", "H1000", "--experiment", "E10000")
+    aexp("new-finding", "--title", "f", *parents, "--id", "F1000", "--batch", "E10000?seed=0")
+    repo.git("add", "kb")
+    aexp("ledger", "backfill")
+    repo.git("commit", "-q", "-m", "kb")
+    done = aexp("validate")
+    assert done.stdout == "0 errors, 0 warnings (1 finding, 1 run checked)\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "heading"),
+    [
+        ("wide " * 60, "H001-" + "-".join(["wide"] * 12) + ".md", "wide " * 59 + "wide"),
+        ("one\ntwo\r\n\tthree", "H001-one-two-three.md", "one two three"),
+        ("a/../../b", "H001-a-b.md", "a/../../b"),
+        ("🧪", "H001.md", "🧪"),
+        ("--- # x: [y]", "H001-x-y.md", "--- # x: [y]"),
+        ("\x1b[31mred\x00", "H001-31mred.md", "[31mred"),
+    ],
+)
+def test_odd_titles(layout: Layout, title: str, name: str, heading: str) -> None:
+    """KB-01, trap 18: 300 characters, newlines, slashes, emoji, control characters."""
+    made = create_hypothesis(layout, title=title)
+    assert made.path == layout.root / HYPOTHESES / name
+    assert f"# H001 — {heading}\n" in made.path.read_text("utf-8")
+    assert codes_of(layout.root) == []
+
+
+@pytest.mark.parametrize("ending", ["- [[F001]]", "- [[F001]]\n\n\n", "words", "1. [[F001]]\n"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_backlinks_fit_whatever_ends_the_file(layout: Layout, ending: str, newline: str) -> None:
+    """KB-01: with and without a final newline; each line that was there is there still."""
+    parent = f"{HYPOTHESES}/H001.md"
+    head = "---\nid: H001 # mine\naliases: [H001]\ntype: hypothesis\n---\n\n## Links\n\n"
+    before = (head + ending).replace("\n", newline)
+    write_all(layout.root, {parent: before})
+    create_experiment(layout, title="x", hypothesis="H001")
+    after = (layout.root / parent).read_bytes().decode()
+    assert after.count("[[E001]]") == 1
+    added = [line for line in after.split(newline) if line not in before.split(newline)]
+    assert added == ["- [[E001]]"]
+    assert [x for x in after.split(newline) if x and x != added[0]] == [
+        x for x in before.split(newline) if x
+    ]
+    assert "\n" not in after.replace(newline, "")
+
+
+@pytest.mark.parametrize("kind", ["hypothesis", "experiment", "finding"])
+def test_a_bad_template_is_one_line(repo: Machine, kind: str) -> None:
+    """KB-01, trap 32: the repository's own template wins, also when it is broken."""
+    aexp = repo.aexp_fast
+    aexp("new-hypothesis", "--title", "h")
+    aexp("new-experiment", "--title", "e", "--hypothesis", "H001")
+    parents = ["--hypothesis", "H001", "--experiment", "E001"]
+    options = {"hypothesis": [], "experiment": parents[:2], "finding": parents}[kind]
+    repo.write(f"templates/{kind}.md", "---\nid: x\ntags: [\n---\n")
+    before = _snapshot(repo.path / "kb")
+    done = aexp(f"new-{kind}", "--title", "x", *options, check=False)
+    assert done.returncode == CorruptDataError.exit_code
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"error: templates/{kind}.md, line 4, column ")
+    assert second.startswith("hint: mend the template")
+    assert _snapshot(repo.path / "kb") == before
+    repo.write(f"templates/{kind}.md", "---\nmine: yes please\n---\n# {TITLE}, by us\n")
+    aexp(f"new-{kind}", "--title", "x", *options)
+    [made] = {*(repo.path / "kb").rglob("*-x.md")}
+    assert "mine: yes please\n" in made.read_text("utf-8")
+    assert "# x, by us\n" in made.read_text("utf-8")
+
+
 def test_ids_in_other_work_trees_are_taken(repo: Machine, tmp_path: Path) -> None:
     """Trap 21: an uncommitted finding in a linked work tree has its id, both ways round."""
     repo.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side tree"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aexp.cli.opening import open_for_reading
 from aexp.cli.options import (
     AllowMissing,
     Experiment,
@@ -138,7 +139,7 @@ def list_runs(
     statuses = {check_status(text) for text in status or ()}
     views = [
         view
-        for view in all_runs(open_layout())
+        for view in all_runs(open_for_reading())
         if experiment in (None, view.experiment_id)
         and hypothesis in (None, view.link.get("hypothesis_id"))
         and (not statuses or view.status in statuses)
@@ -226,7 +227,7 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
     from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
 
-    layout = open_layout()
+    layout = open_for_reading()
     view = view_of(layout, resolve_run_id(layout, run_id))
     if format == "json":
         facts = _as_json(view)
@@ -332,7 +333,7 @@ def recover(
     """Find runs that a killed process left behind; report them, or mend them with --apply."""
     from aexp.runs.recover import apply_recovery, plan_recovery
 
-    layout = open_layout()
+    layout = open_for_reading()
     findings = plan_recovery(layout)
     if not findings:
         say("nothing to recover")

@@ -71,10 +71,39 @@ def test_an_unknown_condition_is_an_error() -> None:
     assert resolve_conditions(artifact, {"condition": "small"}) == {"condition": "small"}
 
 
-def test_a_number_names_a_block() -> None:
-    """``--sp condition=3`` gives a number; the block's name in YAML is text."""
-    artifact = _experiment({"3": {"lr": 1}})
-    assert resolve_conditions(artifact, {"condition": 3}) == {"condition": 3, "lr": 1}
+@pytest.mark.parametrize(
+    ("name", "given_value"),
+    [("3", 3), ("0.1", 0.1), ("1e-3", 0.001), ("true", True), ("-1", -1), ("3", "3")],
+)
+def test_a_number_names_a_block(name: str, given_value: Any) -> None:
+    """KB-02: ``--sp condition=3`` gives a number; the block's name in YAML is text."""
+    artifact = _experiment({"nan": {}, name: {"lr": 1}})
+    wanted = {"condition": given_value, "lr": 1}
+    assert resolve_conditions(artifact, {"condition": given_value}) == wanted
+
+
+def test_names_are_not_mixed_up() -> None:
+    """KB-02: a truth value names no number's block, nor a number a text's."""
+    for name, given_value in (
+        ("1", True),
+        ("true", 1),
+        ("[1]", "x"),
+        ("null", "None"),
+        ("x", None),
+    ):
+        with pytest.raises(NotFoundError):
+            resolve_conditions(_experiment({name: {}}), {"condition": given_value})
+
+
+def test_deeply_nested_blocks_keep_what_the_user_gave() -> None:
+    """KB-02: at any depth the user's key wins, and what neither overrides is there."""
+    block = {"net": {"encoder": {"width": 64, "depth": 2}, "head.width": 8}, "lr": 0.1}
+    given_point = {"condition": "full", "net.encoder.width": 32, "net": {"head": {"bias": True}}}
+    assert resolve_conditions(_experiment({"full": block}), given_point) == {
+        "condition": "full",
+        "lr": 0.1,
+        "net": {"encoder": {"width": 32, "depth": 2}, "head": {"width": 8, "bias": True}},
+    }
 
 
 @pytest.mark.parametrize("blocks", [["full"], "full", {"full": 3}, {"full": ["lr"]}])

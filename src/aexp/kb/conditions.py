@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from aexp.errors import CorruptDataError, NotFoundError
+from aexp.errors import CorruptDataError, NotFoundError, UnsafeValueError
 from aexp.kb.artifacts import Artifact, near_ids
+from aexp.model.citation import same_value
 from aexp.model.statepoint import nest_keys
+from aexp.model.values import parse_value
 
 CONDITION_KEY = "condition"
 
@@ -52,9 +54,9 @@ def resolve_conditions(artifact: Artifact, statepoint: Mapping[str, Any]) -> dic
     if not blocks or CONDITION_KEY not in given:
         return given
     wanted = given[CONDITION_KEY]
-    name = str(wanted) if isinstance(wanted, int) and not isinstance(wanted, bool) else wanted
-    if not isinstance(name, str) or name not in blocks:
-        near = near_ids(str(name), list(blocks))
+    name = next((name for name in blocks if _is_named(name, wanted)), None)
+    if name is None:
+        near = near_ids(str(wanted), list(blocks))
         raise NotFoundError(
             f"{artifact.id} has no condition {wanted!r}",
             hint=f"did you mean {', '.join(near)}?"
@@ -62,6 +64,16 @@ def resolve_conditions(artifact: Artifact, statepoint: Mapping[str, Any]) -> dic
             else f"its conditions are {', '.join(sorted(blocks))}",
         )
     return _merged(nest_keys(blocks[name]), nest_keys(given))
+
+
+def _is_named(name: str, wanted: Any) -> bool:
+    """Return whether a block's name, text in YAML, is what was wanted: ``0.1`` and 0.1 are."""
+    if isinstance(wanted, str):
+        return name == wanted
+    try:
+        return same_value(parse_value(name), wanted)
+    except UnsafeValueError:
+        return False
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

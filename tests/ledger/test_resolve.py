@@ -403,23 +403,28 @@ def test_a_rule_that_ignores_the_ledger_is_no_obstacle(repo: Machine) -> None:
     assert read(repo) == UNION
 
 
-def test_an_octopus_ends_in_gits_refusal(repo: Machine) -> None:
-    """LED-10: git refuses to merge three versions at once; each pair merges."""
+@pytest.mark.parametrize("last", [True, False], ids=["last branch", "branch before the last"])
+def test_an_octopus(repo: Machine, last: bool) -> None:
+    """LED-10: git leaves a conflict that is mended, or refuses and leaves everything as it was."""
     put(repo, BASE)
-    for branch, data in (("one", OURS), ("two", THEIRS)):
+    for branch, data in (("one", OURS), ("two", THEIRS), ("three", None)):
         repo.git("checkout", "-q", "-b", branch, "main")
-        put(repo, data)
+        if data is not None:
+            put(repo, data)
+        else:
+            repo.write("notes.txt", "something else\n")
+            repo.commit_all()
     repo.git("checkout", "-q", "main")
     repo.write("README.md", "# moved on\n")
-    repo.commit_all()
-    done = repo.git("merge", "-q", "one", "two", check=False)
-    assert done.returncode != 0
-    if repo.git("ls-files", "-u").stdout == "":
-        assert read(repo) == BASE
-        repo.git("merge", "-q", "one")
-        repo.git("merge", "-q", "two", check=False).require(1)
-    resolve(repo)
-    assert read(repo) == UNION
+    head = repo.commit_all()
+    branches = ("three", "one", "two") if last else ("one", "two", "three")
+    assert repo.git("merge", "-q", *branches, check=False).returncode != 0
+    if last:
+        assert "git merge --continue" in resolve(repo).stdout
+        go_on(repo, "git merge --continue")
+        assert read(repo) == UNION
+    else:
+        assert (repo.head(), repo.status(), read(repo)) == (head, "", BASE)
 
 
 def test_a_linked_worktree(repo: Machine, tmp_path: Path) -> None:

@@ -261,3 +261,54 @@ def test_an_announced_entry_is_not_what_a_commit_would_hold(world: World) -> Non
     world.machine.git("add", "-N", f".aexp/ledger/{second}.json")
     assert world.codes() == [UNCOMMITTED]
     assert world.codes(tree=GitTree(world.root)) == [("finding.broken_run_citation", "error")]
+
+
+@pytest.mark.parametrize("kind", ["nothing", "an empty folder", "a file", "a link to nothing"])
+def test_a_repository_without_artifacts_is_fine(world: World, kind: str) -> None:
+    """VAL-07: no findings are no issue; what stands in the folder's place is no crash."""
+    kb = world.root / "kb"
+    if kind == "an empty folder":
+        (kb / "research/findings").mkdir(parents=True)
+    elif kind == "a file":
+        kb.write_text("words")
+    elif kind == "a link to nothing":
+        kb.symlink_to("nowhere")
+    world.local(point(), link=link_to(None))
+    world.entry(point(), link=link_to(None))
+    expected = [("kb.symlink", "error")] if kind == "a link to nothing" else []
+    for mode in ("full", "kb", "runs"):
+        result = world.validate(mode=mode)
+        assert [(i.code, i.severity) for i in result.issues] == expected
+        assert len([f for f in result.issues if f.path == "kb"]) == len(expected)
+
+
+@pytest.mark.parametrize(
+    "state", ["untracked", "announced", "staged", "changed", "staged, then changed", "ignored"]
+)
+@pytest.mark.parametrize("cite", ["job", "batch"])
+def test_every_state_that_no_commit_holds(world: World, state: str, cite: str) -> None:
+    """VAL-05: git's view of a cited entry, one state at a time; a commit settles each."""
+    world.store()
+    git = world.machine.git
+    sp = point(condition="full")
+    path = f".aexp/ledger/{world.entry(sp)}.json"
+    (world.root / path).unlink()
+    world.artifacts([job(Path(path).stem) if cite == "job" else batch({"condition": "full"})])
+    world.commit()
+    if state == "changed":
+        world.entry(sp)
+        world.commit()
+    elif state == "ignored":
+        world.machine.write(".git/info/exclude", ".aexp/\n")
+    world.entry(sp, note="once")
+    if state in ("staged", "staged, then changed"):
+        git("add", path)
+    elif state == "announced":
+        git("add", "-N", path)
+    if state == "staged, then changed":
+        world.entry(sp, note="twice")
+    [issue] = world.validate().issues
+    assert (issue.code, issue.severity, issue.path) == (*UNCOMMITTED, path)
+    git("add", "-f", path)
+    git("commit", "-q", "-m", "entry")
+    assert world.codes() == []

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from aexp.runs.overview import Overview
 
 WIDTH = 80
-_FINDINGS = 10
-"""How many lines are given to citations."""
+_NAMED = 10
+"""How many failed promotions, and how many citations, get a line of their own."""
 
 
 def register(app: typer.Typer) -> None:
@@ -75,8 +75,10 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
         yield f"{_number(found.problems, 'ledger file')} with errors", "aexp validate"
     if found.lost:
         yield f"{_number(len(found.lost), 'run')} whose process is gone", "aexp recover"
-    for job_id, reason in found.failed.items():
+    for job_id, reason in list(found.failed.items())[:_NAMED]:
         yield f"promotion of {job_id[:8]} failed: {one_line(reason)}", "aexp ledger backfill"
+    if len(found.failed) > _NAMED:
+        yield f"{len(found.failed) - _NAMED} more failed promotions", "aexp ledger backfill"
     if found.cut_off:
         count = _number(len(found.cut_off), "promotion")
         yield f"{count} cut off", "aexp recover --apply"
@@ -95,10 +97,10 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
     if found.behind:
         count = _number(found.behind, "commit")
         yield f"{count} of {found.upstream} not merged", "aexp sync"
-    for gap in found.cited[:_FINDINGS]:
+    for gap in found.cited[:_NAMED]:
         yield f"{gap.finding} {gap.what}", gap.mend
-    if len(found.cited) > _FINDINGS:
-        yield f"{len(found.cited) - _FINDINGS} more such citations", "aexp validate"
+    if len(found.cited) > _NAMED:
+        yield f"{len(found.cited) - _NAMED} more such citations", "aexp validate"
 
 
 def _say_task(what: str, how: str) -> None:

@@ -19,8 +19,8 @@ from typing import Final
 from aexp import settings
 from aexp.errors import GitError
 from aexp.git import Git
-from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments
-from aexp.ledger.store import entry_job_id, judge
+from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments, merge_files
+from aexp.ledger.store import entry_job_id
 from aexp.ledger.sync_remote import Target, relevant_line
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree
@@ -154,19 +154,22 @@ def _write_tree(
 
 
 def _mixtures(layout: Layout, git: Git, ours: str, theirs: str, tree: str) -> list[str]:
-    """Return the merged entries that are not usable.
+    """Return the entries that git merged otherwise than the driver would have.
 
     There are some when attributes of the repository turn the driver off: then git has put two
     results together line by line, which nobody may take for one (trap 73).
     """
     both = {*_changed(git, ours, tree)} & {*_changed(git, theirs, tree)}
     paths = sorted(path for path in both if entry_job_id(path) is not None)
+    sides = [GitTree(layout.root, commit=commit).read_many(paths) for commit in (ours, theirs)]
+    merged = GitTree(layout.root, commit=tree).read_many(paths)
     found = []
-    for path, data in GitTree(layout.root, commit=tree).read_many(paths):
-        job_id = entry_job_id(path)
-        if isinstance(data, FileNotFoundError) or job_id is None:
-            continue  # both removed it
-        if judge(job_id, path, data)[0] is None:
+    for (path, left), (_, right), (_, result) in zip(*sides, merged, strict=True):
+        if isinstance(left, bytes) and isinstance(right, bytes):
+            wanted = merge_files(None, left, right, path)
+            if wanted.conflict is not None or wanted.data != result:
+                found.append(path)
+        elif isinstance(result, bytes):
             found.append(path)
     return found
 

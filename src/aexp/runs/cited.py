@@ -160,7 +160,7 @@ Gap = tuple[str, str, list[str]]
 def _job_gap(job_id: str, known: Known) -> Iterator[Gap]:
     run = known.here.get(job_id)
     if job_id in known.uncommitted:
-        yield "is not committed", BACKFILL, [job_id]
+        yield "has an entry that is not committed", BACKFILL, [job_id]
     elif job_id in known.entries:
         return
     elif run is not None and is_terminal(run.status):

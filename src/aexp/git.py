@@ -11,6 +11,7 @@ The program is started directly and not through GitPython: importing that librar
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ from aexp import settings
 from aexp.errors import GitError
 
 TIMEOUT_S = 600.0
+OLDEST = (2, 26)
+"""The first git that takes paths from a file (``--pathspec-from-file``) in all that we run."""
 OBJECTS_AT_ONCE = 5_000
 """How many objects are in memory at once."""
 
@@ -89,12 +92,26 @@ class Git:
         except OSError as error:
             raise _cannot_start(self.folder, error) from None
         except subprocess.TimeoutExpired:
-            raise GitError(f"git {args[0]} did not finish within {timeout:g} s") from None
+            raise GitError(
+                f"git {args[0]} did not finish within {timeout:g} s",
+                hint="see whether `git status` ends here, and whether the disk is well",
+            ) from None
         result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
         if check and result.returncode != 0:
             reason = _reason(result)
-            raise GitError(f"git {args[0]} failed: {reason}", hint=_hint(reason))
+            raise GitError(f"git {args[0]} failed: {reason}", hint=self._hint(reason))
         return result
+
+    def _hint(self, reason: str) -> str:
+        """Return what helps against a refusal of git's."""
+        if "dubious ownership" in reason:
+            return _trust_hint(reason)
+        found = self.run("--version", check=False).text
+        version = re.search(r"(\d+)\.(\d+)", found)
+        if version and (int(version[1]), int(version[2])) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            return f"this is {found}; aexp needs git {oldest} or newer"
+        return "see what `git status` says here"
 
     def nul_fields(self, *args: str, stdin: bytes | None = None) -> Iterator[str]:
         """Run a command with ``-z`` among its arguments and yield its NUL-separated fields."""
@@ -119,7 +136,7 @@ class Git:
             end = out.index(b"\n", position)
             header = out[position:end].split(b" ")
             if len(header) != 3:
-                raise GitError(f"git has no object {oid}")
+                raise GitError(f"git has no object {oid}", hint="see what `git fsck` says")
             size = int(header[2])
             yield out[end + 1 : end + 1 + size]
             position = end + 1 + size + 1
@@ -129,14 +146,14 @@ def _cannot_start(folder: Path, error: OSError) -> GitError:
     if shutil.which("git") is None:
         return GitError("git is not installed", hint="install git, then run the command again")
     if not folder.is_dir():
-        return GitError(f"the folder {folder} does not exist")
-    return GitError(f"git cannot be started in {folder}: {error.strerror}")
+        return GitError(f"the folder {folder} does not exist", hint="go to one that does")
+    return GitError(
+        f"git cannot be started in {folder}: {error.strerror}",
+        hint="see whether `git status` works there",
+    )
 
 
-def _hint(reason: str) -> str | None:
-    """Return what helps against a refusal that a person has to lift."""
-    if "dubious ownership" not in reason:
-        return None
+def _trust_hint(reason: str) -> str:
     folder = reason.partition(" at ")[2].strip("'") or "FOLDER"
     return (
         "it belongs to another user; if you trust it: "

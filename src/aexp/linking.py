@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ def link_run(
     wanted = make_link(experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
 
     def change(document: dict[str, Json]) -> dict[str, Json] | None:
-        before = document.get("aexp") or {}
+        before = document.get("aexp")
+        before = before if isinstance(before, Mapping) else {}
         if {k: before.get(k) for k in wanted} == wanted:
             return None
         linked_at = format_time(later_of(utc_now(), before.get("linked_at")))

@@ -112,7 +112,12 @@ def open_layout(start: str | Path | None = None, *, require_git: bool = True) ->
         NotARepositoryError: no ``.git`` here or above.
         CorruptDataError: ``.aexp/installed.json`` or a ``.git`` file is damaged.
     """
-    here = Path(os.path.realpath(start or Path.cwd()))
+    try:
+        here = Path(os.path.realpath(start or Path.cwd()))
+    except FileNotFoundError:
+        raise NotARepositoryError(
+            "the working directory does not exist any more", hint="go to one that does: cd …"
+        ) from None
     found = next((p for p in (here, *here.parents) if _is_work_tree(p)), None)
     if found is None:
         if require_git:

@@ -98,7 +98,8 @@ def require_artifact(tree: Tree, kind: Kind, artifact_id: str) -> Artifact:
     known = sorted({name for name in names if name and name[0] == LETTERS[kind]})
     near = near_ids(artifact_id, known)
     article = "an" if kind == "experiment" else "a"
-    hint = f'make {article} {kind} first: `aexp new-{kind} --title "…"`'
+    parent = " --hypothesis H001" if kind == "experiment" else ""
+    hint = f'make {article} {kind} first: `aexp new-{kind} --title "…"{parent}`'
     if near:
         hint = f"did you mean {', '.join(near)}?"
     raise NotFoundError(f"there is no {kind} {artifact_id} in {FOLDERS[kind]}", hint=hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from aexp.errors import UsageError
 from aexp.kb.names import check_id
@@ -36,8 +37,9 @@ def batch_citation(text: str) -> dict[str, Any]:
     """Return the citation that ``E001?condition=full&seed=0`` spells.
 
     Values follow the rule of the command line: ``seed=0`` is a number, ``tag:=0`` is text,
-    ``seed=[0,1]`` is any of them. Dots in keys reach into nested values. Without a ``?`` it is
-    every run of the experiment.
+    ``seed=[0,1]`` is any of them. Dots in keys reach into nested values. What would part the
+    text is written as in a URL: ``%26`` for ``&``. Without a ``?`` it is every run of the
+    experiment.
 
     Raises:
         UsageError: it is not of that form.
@@ -48,7 +50,8 @@ def batch_citation(text: str) -> dict[str, Any]:
     for pair in filter(None, query.split("&")):
         key, equals, value = pair.partition("=")
         is_text = key.endswith(":")
-        key = key.removesuffix(":").strip()
+        key = unquote(key.removesuffix(":").strip())
+        value = unquote(value)
         if not equals or not key:
             raise UsageError(f"{pair!r} in the batch {text!r} is no key=value", hint=_BATCH_HINT)
         if key in selector:

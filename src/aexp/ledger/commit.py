@@ -68,7 +68,7 @@ def why_not(layout: Layout) -> tuple[str, str] | None:
         if (layout.git_dir / name).exists():
             return f"{what} is in progress", "finish or abort it, then run `aexp ledger backfill`"
     git = Git(layout.root)
-    if git.run("symbolic-ref", "-q", "HEAD", check=False).returncode != 0:
+    if _is_detached(git):
         return "HEAD is detached", "check out a branch, then run `aexp ledger backfill`"
     if git.run("var", "GIT_COMMITTER_IDENT", check=False).returncode != 0:
         return (
@@ -86,6 +86,14 @@ def why_not(layout: Layout) -> tuple[str, str] | None:
             f"remove the rule that `git check-ignore -v {_PROBE}` names",
         )
     return None
+
+
+def _is_detached(git: Git) -> bool:
+    """Return whether HEAD is on no branch; anything else that git complains of is an error."""
+    if git.run("symbolic-ref", "-q", "HEAD", check=False).returncode == 0:
+        return False
+    git.run("rev-parse", "--git-dir")
+    return True
 
 
 def _is_sparse(git: Git, layout: Layout) -> bool:

@@ -18,6 +18,8 @@ RESERVED = frozenset({"experiment_id", "code_commit", "code_dirty", "code_diff"}
 MAX_BYTES = 32 * 1024
 """A state point larger than this (bytes of canonical JSON) would burst its ledger entry."""
 
+_ONCE = "give each key once"
+_NEST_HINT = "dots nest: optimizer.lr=0.1 makes optimizer a mapping with the key lr"
 _KEY = re.compile(r"[^\x00-\x1f\x7f.]{1,256}")
 
 
@@ -46,21 +48,24 @@ def nest_keys(flat: Mapping[str, Json]) -> dict[str, Json]:
     for dotted, value in flat.items():
         parts = str(dotted).split(".")
         if not all(part.strip() for part in parts):
-            raise UsageError(f"the key {dotted!r} has an empty part")
+            raise UsageError(f"the key {dotted!r} has an empty part", hint=_NEST_HINT)
         here = result
         for part in parts[:-1]:
             inner = here.setdefault(part, {})
             if not isinstance(inner, dict):
-                raise UsageError(f"{dotted!r} needs {part!r} to be a mapping, but it has a value")
+                raise UsageError(
+                    f"{dotted!r} needs {part!r} to be a mapping, but it has a value",
+                    hint=_NEST_HINT,
+                )
             here = inner
         if isinstance(value, Mapping):
             value = nest_keys(value)
         if isinstance(here.get(parts[-1]), dict):
             if not isinstance(value, dict):
-                raise UsageError(f"{dotted!r} is both a value and a mapping")
+                raise UsageError(f"{dotted!r} is both a value and a mapping", hint=_NEST_HINT)
             value = _merged(here[parts[-1]], value, dotted)
         elif parts[-1] in here and not same_json(here[parts[-1]], value):
-            raise UsageError(f"{dotted} is given twice")
+            raise UsageError(f"{dotted} is given twice", hint=_ONCE)
         here[parts[-1]] = value
     return result
 
@@ -76,7 +81,7 @@ def _merged(first: dict[str, Json], second: dict[str, Json], dotted: str) -> dic
         if isinstance(result.get(key), dict) and isinstance(value, dict):
             value = _merged(result[key], value, f"{dotted}.{key}")
         elif key in result and not same_json(result[key], value):
-            raise UsageError(f"{dotted}.{key} is given twice")
+            raise UsageError(f"{dotted}.{key} is given twice", hint=_ONCE)
         result[key] = value
     return result
 
@@ -104,7 +109,9 @@ def check_statepoint(statepoint: Mapping[str, Json]) -> None:
     for key in RESERVED & set(statepoint):
         raise UsageError(
             f"{key} is set by aexp and cannot be given in a state point",
-            hint="use --experiment to choose the experiment" if key == "experiment_id" else None,
+            hint="use --experiment to choose the experiment"
+            if key == "experiment_id"
+            else "choose another name for it",
         )
     _check_value(statepoint, "")
     secrets = find_secrets(dict(statepoint))
@@ -134,11 +141,16 @@ def _check_value(value: Json, where: str) -> None:
             hint="leave the key out, or force a string with key:=value",
         )
     if isinstance(value, str) and any(0xD800 <= ord(char) < 0xE000 for char in value):
-        raise UnsafeValueError(f"{where} is no valid Unicode text")
+        raise UnsafeValueError(
+            f"{where} is no valid Unicode text", hint="write it in UTF-8, or leave it out"
+        )
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not _KEY.fullmatch(key) or any(0xD800 <= ord(char) < 0xE000 for char in key):
-                raise UsageError(f"{key!r} cannot be a key of a state point")
+                raise UsageError(
+                    f"{key!r} cannot be a key of a state point",
+                    hint="use a short name without control characters, such as lr",
+                )
             _check_value(item, f"{where}.{key}" if where else key)
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -13,6 +13,10 @@ from aexp.model.canonical import Json, decode_json
 from aexp.model.statepoint import nest_keys, same_json
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_SECOND_PAIR = re.compile(r"\s([A-Za-z_][\w.]*):?=")
+_EXAMPLE = "write key=value, for example lr=0.1"
+_TEXT_HINT = "to record it as text, write key:=value"
 _OPEN = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -23,9 +27,12 @@ def parse_value(text: str) -> Json:
     decimal forms that JSON lacks (``.5``, ``5.``, ``+1``), else the text itself (dates too).
 
     Raises:
-        UnsafeValueError: the text is a number too large for a float.
+        UnsafeValueError: the text is a number too large for a float, or NaN or infinity, which
+            no state point holds (decision 10).
     """
     stripped = text.strip()
+    if _NO_NUMBER.fullmatch(stripped):
+        raise UnsafeValueError(f"{stripped} is no value of a state point", hint=_TEXT_HINT)
     try:
         return decode_json(stripped)
     except ValueError:
@@ -38,7 +45,7 @@ def parse_value(text: str) -> Json:
         return text
     value = float(stripped)
     if value in (float("inf"), float("-inf")):
-        raise UnsafeValueError(f"{text} is too large for a number", hint="quote it: 'key:=value'")
+        raise UnsafeValueError(f"{text} is too large for a number", hint=_TEXT_HINT)
     return value
 
 
@@ -47,7 +54,7 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:  # Python limits how many digits it converts
         raise UnsafeValueError(
-            f"a number of {len(text)} digits is too large", hint="quote it: 'key:=value'"
+            f"a number of {len(text)} digits is too large", hint=_TEXT_HINT
         ) from None
 
 
@@ -68,16 +75,23 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Json]:
         texts: the options, in order.
 
     Raises:
-        UsageError: a pair has no ``=``, an empty key, an unclosed bracket or quote, or a key is
-            given twice with different values.
+        UsageError: a text is empty, a pair has no ``=``, a malformed key, an unclosed bracket or
+            quote, two pairs are not parted by a comma, or a key is given twice with different
+            values.
         UnsafeValueError: a value or key may not be recorded.
     """
     flat: dict[str, Json] = {}
     for text in texts:
-        for part in split_commas(text):
+        parts = split_commas(text)
+        if not parts:
+            raise UsageError("--sp is empty", hint=f"leave it out, or {_EXAMPLE}")
+        for part in parts:
             key, value = _parse_pair(part)
             if key in flat and not same_json(flat[key], value):
-                raise UsageError(f"--sp gives {key} twice: {flat[key]!r} and {value!r}")
+                raise UsageError(
+                    f"--sp gives {key} twice: {flat[key]!r} and {value!r}",
+                    hint="give each key once",
+                )
             flat[key] = value
     return nest_keys(flat)
 
@@ -85,15 +99,22 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Json]:
 def _parse_pair(part: str) -> tuple[str, Json]:
     key, equals, text = part.partition("=")
     if not equals:
-        raise UsageError(f"--sp has no '=' in {part!r}", hint="write key=value, for example lr=0.1")
+        raise UsageError(f"--sp has no '=' in {part!r}", hint=_EXAMPLE)
     forced = key.endswith(":")
     key = key.removesuffix(":").strip()
     if not key:
-        raise UsageError(f"--sp has no key in {part!r}", hint="write key=value, for example lr=0.1")
+        raise UsageError(f"--sp has no key in {part!r}", hint=_EXAMPLE)
+    if key.startswith("-") or len(key.split()) > 1:
+        raise UsageError(f"--sp has no usable key in {part!r}", hint=_EXAMPLE)
     text = text.strip()
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         parsed = text if forced else parse_value(text)
         return key, text[1:-1] if parsed == text else parsed
+    if not forced and text[:1] not in _OPEN and (second := _SECOND_PAIR.search(text)):
+        raise UsageError(
+            f"--sp has no comma before {second[1]} in {part!r}",
+            hint="part pairs by commas: lr=0.1,seed=0",
+        )
     return key, text if forced else parse_value(text)
 
 
@@ -126,7 +147,10 @@ def split_commas(text: str) -> list[str]:
         current.append(char)
     if quote or closers:
         missing = quote or closers[-1]
-        raise UsageError(f"--sp has no closing {missing} in {text!r}")
+        raise UsageError(
+            f"--sp has no closing {missing} in {text!r}",
+            hint="close it, and quote the whole for your shell: --sp 'layers=[64,32]'",
+        )
     parts.append("".join(current))
     return [part.strip() for part in parts if part.strip()]
 

@@ -68,7 +68,10 @@ def create(
     """
     given = {k: v for k, v in (statepoint or {}).items() if k != "experiment_id"}
     if (statepoint or {}).get("experiment_id") not in (None, experiment_id):
-        raise UsageError("the state point names another experiment than experiment_id does")
+        raise UsageError(
+            "the state point names another experiment than experiment_id does",
+            hint="choose the experiment with --experiment alone",
+        )
     point = prepare_statepoint(given)
     artifact = None if experiment_id is None else _experiment(layout, experiment_id, missing)
     if artifact is not None and resolve:

@@ -31,11 +31,20 @@ class RunView:
     entry: LedgerEntry | None
 
     @property
+    def problem(self) -> str | None:
+        """What is wrong with the run's files here, or None."""
+        return self.record.problem if self.record is not None else None
+
+    @property
+    def _sound(self) -> RunRecord | None:
+        return None if self.problem else self.record
+
+    @property
     def status(self) -> str:
-        """The status here; the ledger's when the run is not here."""
-        if self.record is not None:
-            return self.record.status
-        return self.entry["status"] if self.entry is not None else "unknown"
+        """The status here; the ledger's when the run is not here, or damaged here."""
+        if self._sound is not None:
+            return self._sound.status
+        return self.entry["status"] if self.entry is not None else "damaged"
 
     @property
     def statepoint(self) -> Mapping[str, Json]:
@@ -47,8 +56,8 @@ class RunView:
     @property
     def link(self) -> Mapping[str, Json]:
         """The current run link; empty for an unlinked run."""
-        if self.record is not None:
-            return self.record.link
+        if self._sound is not None:
+            return self._sound.link
         link = self.entry.get("run_link") if self.entry is not None else None
         return dict(link) if link else {}
 

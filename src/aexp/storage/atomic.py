@@ -379,8 +379,12 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         errno.EROFS: "the file system is mounted read-only",
         errno.EACCES: "check the permissions of the folder",
         errno.EPERM: "check the permissions of the folder",
+        errno.EISDIR: "a folder stands where a file belongs; move it away",
+        errno.ENOTDIR: "a file stands where a folder belongs; move it away",
+        errno.EEXIST: "a file stands where a folder belongs; move it away",
     }
     reason = error.strerror or str(error)
-    result = StorageError(f"cannot write {path}: {reason}", hint=hints.get(error.errno or 0))
+    hint = hints.get(error.errno or 0, "check that the disk works and has room")
+    result = StorageError(f"cannot write {path}: {reason}", hint=hint)
     result.errno = error.errno
     return result

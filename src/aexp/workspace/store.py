@@ -157,13 +157,13 @@ class RunStore:
         except FileNotFoundError:
             return record({}, {}, f"it has no {STATEPOINT_FILE}")
         except (OSError, CorruptDataError) as error:
-            return record({}, {}, str(error))
+            return record({}, {}, _problem(STATEPOINT_FILE, error))
         try:
             return record(statepoint, read_object(folder + DOCUMENT_FILE))
         except FileNotFoundError:
             return record(statepoint, {})
         except (OSError, CorruptDataError) as error:
-            return record(statepoint, {}, str(error))
+            return record(statepoint, {}, _problem(DOCUMENT_FILE, error))
 
     def create(self, statepoint: Mapping[str, Json], document: Mapping[str, Json]) -> bool:
         """Create the run of ``statepoint`` unless it exists; return whether it was created.
@@ -293,6 +293,13 @@ class RunStore:
                 return sorted(Path(e.path) for e in entries if e.name.startswith(STAGING))
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def _problem(name: str, error: OSError | CorruptDataError) -> str:
+    """Return what is wrong with a file of a run, without this machine's paths."""
+    if isinstance(error, CorruptDataError):
+        return error.message
+    return f"{name} cannot be read: {error.strerror}"
 
 
 def encode_document(value: Mapping[str, Json]) -> bytes:

@@ -182,6 +182,23 @@ def test_two_runs_that_git_paired_go_their_own_ways(repo: Machine) -> None:
     assert repo.status() == ""
 
 
+def test_a_paired_run_that_cannot_go_its_own_way(repo: Machine) -> None:
+    """Trap 74: while one version has no place to go, the file that holds it stays as it is."""
+    big = {"params": {f"p{i}": i for i in range(80)}}
+    put(repo, version("cluster", wallclock_s=1.0, **big), "base")
+    repo.git("checkout", "-q", "-b", "side")
+    put(repo, version("cluster", wallclock_s=2.0, **big), "theirs")
+    repo.git("checkout", "-q", "main")
+    (repo / PATH).unlink()
+    put(repo, canonical_bytes({**json.loads(OTHER), **big}), "another run", OTHER_PATH)
+    repo.git("-c", "merge.renames=true", "merge", "-q", "side", check=False).require(1)
+    (repo / PATH).mkdir()
+    before = repo.git("ls-files", "-s").stdout
+    done = resolve(repo, code=10)
+    assert f"left as it is: {OTHER_PATH}: a version in it belongs to {PATH}" in done.stderr
+    assert repo.git("ls-files", "-s").stdout == before
+
+
 def test_paths_of_both_layouts(repo: Machine) -> None:
     """LED-13: a sharded entry is mended where it stands."""
     job_id = json.loads(OURS)["job_id"]

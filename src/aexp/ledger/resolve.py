@@ -31,7 +31,7 @@ from aexp.model.canonical import decode_json
 from aexp.model.entry import Parts
 from aexp.model.ids import is_job_id
 from aexp.repo import LEDGER_DIR_REL, Layout
-from aexp.storage.atomic import write_atomic
+from aexp.storage.atomic import BatchWriter, write_atomic
 from aexp.tree import WorkTree
 
 
@@ -107,16 +107,18 @@ def apply(layout: Layout, plan: ResolvePlan) -> dict[str, str]:
     """
     left: dict[str, str] = {}
     done: list[str] = []
+    with BatchWriter(layout.tmp_dir) as batch:
+        for item in plan.mended:
+            if read_file(layout, item.path) != item.seen:
+                left[item.path] = "it was changed meanwhile; run the command again"
+                continue
+            if item.data is not None and item.data != item.seen:
+                _keep_aside(layout, item)
+                batch.add(layout.root / item.path, item.data)
+            done.append(item.path)
     for item in plan.mended:
-        if read_file(layout, item.path) != item.seen:
-            left[item.path] = "it was changed meanwhile; run the command again"
-            continue
-        if item.data is None:
+        if item.data is None and item.path in done:
             (layout.root / item.path).unlink(missing_ok=True)
-        elif item.data != item.seen:
-            _keep_aside(layout, item)
-            write_atomic(layout.root / item.path, item.data, tmp_dir=layout.tmp_dir)
-        done.append(item.path)
     _add(layout, done)
     return left
 
@@ -186,6 +188,7 @@ class _Planner:
         self._how: dict[str, str] = {}
         self._done: dict[str, Mended] = {}
         self._left: dict[str, str] = {}
+        self._moved: dict[str, set[str]] = {}
 
     def unmerged(self, item: Unmerged) -> None:
         """Plan for a path that git's index holds in several stages."""
@@ -207,7 +210,7 @@ class _Planner:
         if job_id is None:
             self._left[path] = "there is no rule to merge this kind of record"
             return
-        found = _from_text(job_id, path, data) or self._from_commits(job_id, path, data)
+        found = both_sides(self._layout, job_id, path, data)
         if found is None:
             self._left[path] = (
                 "its two sides can be read neither from its text nor from the commits;"
@@ -231,6 +234,9 @@ class _Planner:
                 self._left[path] = reason or str(error)
                 continue
             self._done[path] = Mended(path, data, self._how[path], standing)
+        for path, targets in self._moved.items():
+            if lost := targets & self._left.keys():
+                self._left.setdefault(path, f"a version in it belongs to {min(lost)}")
         mended = tuple(item for path, item in sorted(self._done.items()) if path not in self._left)
         return ResolvePlan(mended, dict(sorted(self._left.items())), others)
 
@@ -255,6 +261,7 @@ class _Planner:
             target = path
             if named is not None and named != entry_job_id(path):
                 target = self._layout.relative(entry_path(self._layout, named))
+                self._moved.setdefault(path, set()).add(target)
             try:
                 parts = sound_parts(named or str(entry_job_id(path)), target, data, "one side")
             except CorruptDataError as error:
@@ -265,21 +272,6 @@ class _Planner:
         if path not in self._versions and path not in self._left:
             self._finish(path, None, "it held only entries of other runs")
 
-    def _from_commits(self, job_id: str, path: str, text: bytes) -> list[Parts] | None:
-        """Return the two sides of a conflict as commits have them, None unless both are found."""
-        wanted = _digests_of_sides(text)
-        found: dict[bytes, Parts] = {}
-        for data in committed_versions(self._layout, path, guesses=bool(wanted)):
-            try:
-                parts = sound_parts(job_id, path, data)
-            except CorruptDataError:
-                continue
-            for key in digests_in(data) or {data}:
-                found[key] = parts
-        # Without digests, two commits that met and differ are the two sides.
-        complete = wanted <= found.keys() if wanted else len(found) > 1
-        return list(found.values()) if complete else None
-
 
 def _named_job(data: bytes) -> str | None:
     """Return the job id that a file names, None when it names none."""
@@ -289,6 +281,20 @@ def _named_job(data: bytes) -> str | None:
         return None
     name = value.get("job_id") if isinstance(value, dict) else None
     return name if is_job_id(name) else None
+
+
+def both_sides(layout: Layout, job_id: str, path: str, text: bytes) -> list[Parts] | None:
+    """Return the versions that met in a file with markers, None unless all of them are found.
+
+    They come from between the markers, where each proves to be whole, else from the commits.
+
+    Args:
+        layout: the repository.
+        job_id: the run whose entry the file is.
+        path: the file, relative to the root.
+        text: what stands in it.
+    """
+    return _from_text(job_id, path, text) or _from_commits(layout, job_id, path, text)
 
 
 def _from_text(job_id: str, path: str, data: bytes) -> list[Parts] | None:
@@ -303,6 +309,22 @@ def _from_text(job_id: str, path: str, data: bytes) -> list[Parts] | None:
         return [sound_parts(job_id, path, side) for side in (ours, theirs)]
     except CorruptDataError:
         return None
+
+
+def _from_commits(layout: Layout, job_id: str, path: str, text: bytes) -> list[Parts] | None:
+    """Return both sides of a conflict as commits have them, None unless both are found."""
+    wanted = _digests_of_sides(text)
+    found: dict[bytes, Parts] = {}
+    for data in committed_versions(layout, path, guesses=bool(wanted)):
+        try:
+            parts = sound_parts(job_id, path, data)
+        except CorruptDataError:
+            continue
+        for key in digests_in(data) or {data}:
+            found[key] = parts
+    # Without digests, two commits that met and differ are the two sides.
+    complete = wanted <= found.keys() if wanted else len(found) > 1
+    return list(found.values()) if complete else None
 
 
 def _digests_of_sides(text: bytes) -> set[bytes]:

@@ -28,7 +28,7 @@ from aexp.model.entry import (
     put_together,
     take_apart,
 )
-from aexp.model.project import Projection, project, read_stamps, stamp
+from aexp.model.project import Projection, project, read_stamps, stamp, without_doubles
 from aexp.model.sanitize import Root
 from aexp.model.stream import Summary
 from aexp.repo import Layout, open_layout
@@ -146,8 +146,9 @@ def prepare(
         CorruptDataError: the entry is unmerged in git, or was written by a newer aexp.
     """
     path = entry_path(layout, record.job_id)
-    known, raw, replaced, leaks = _on_file(layout, record.job_id, path)
+    filed, raw, replaced, leaks = _on_file(layout, record.job_id, path)
     projection = project_run(layout, record)
+    known = None if filed is None else without_doubles(filed, projection)
     ours, stamps = stamp(
         projection,
         stamps=read_stamps(record.document),
@@ -161,7 +162,7 @@ def prepare(
         # A merge keeps the state point that proves itself, but not one with a secret in it.
         parts = replace(parts, identity=ours.identity, identity_redacted=ours.identity_redacted)
     sound = raw is not None and replaced is None
-    unchanged = sound and parts == known
+    unchanged = sound and parts == filed
     entry = put_together(parts)
     outcome = Outcome.PROMOTED if raw is None else Outcome.REFRESHED
     if unchanged:

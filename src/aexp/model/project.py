@@ -321,13 +321,34 @@ def stamp(
     return merge(replace(parts, attempts=tuple(attempts)), replace(parts)), result
 
 
+def without_doubles(known: Parts, projection: Projection) -> Parts:
+    """Return an entry on file without attempts that the run's own machine knows under an id.
+
+    0.6.x drops the id when it promotes a run of ours, so that its version reads as another
+    attempt. Only the machine that recorded the run can tell, and does.
+    """
+    ours = {_moment(a) for a in projection.attempts if not _is_legacy(a)} - {None}
+    kept = tuple(a for a in known.attempts if not (_is_legacy(a) and _moment(a) in ours))
+    return known if len(kept) == len(known.attempts) else replace(known, attempts=kept)
+
+
+def _is_legacy(attempt: Mapping[str, Json]) -> bool:
+    return str(attempt["attempt_id"]).startswith("legacy-")
+
+
+def _moment(attempt: Mapping[str, Json]) -> tuple[str, str] | None:
+    """Return what tells the attempts of one run apart: its first known time, and its outcome."""
+    moment = attempt.get("started_at") or attempt.get("ended_at")
+    return (str(moment), str(attempt["status"])) if moment else None
+
+
 def _adopt_id(content: Fields, on_file: Mapping[str, Fields]) -> Fields:
     """Give a 0.6.x attempt the id its own entry has, also when that entry was relabelled."""
-    if content["attempt_id"] in on_file or not content["attempt_id"].startswith("legacy-"):
+    if content["attempt_id"] in on_file or not _is_legacy(content):
         return content
     for attempt_id, filed in on_file.items():
         same = filed.get("started_at") == content.get("started_at")
-        if attempt_id.startswith("legacy-") and same and filed["status"] == content["status"]:
+        if _is_legacy(filed) and same and filed["status"] == content["status"]:
             return {**content, "attempt_id": attempt_id}
     return content
 

@@ -276,7 +276,8 @@ def test_a_full_or_closed_standard_output(args: str) -> None:
     """Trap 32: a full disk behind the output is told, a closed output is not."""
     assert shell(f"$AEXP {args} > /dev/full") == (
         8,
-        f"error: cannot write the output: {os.strerror(errno.ENOSPC)}\n",
+        f"error: cannot write the output: {os.strerror(errno.ENOSPC)}\n"
+        "hint: check the disk that the output goes to\n",
     )
     assert shell(f"$AEXP {args} >&-") == (0, "")
 
@@ -308,8 +309,16 @@ def test_json_is_sorted_and_exact(probe: Callable[..., None]) -> None:
     code, out, _ = run("probe")
     assert (code, json.loads("\n".join(out))) == (0, {"a": [1, None], "b": "ü[x]"})
     assert out[1] == '  "a": ['
-    with pytest.raises(ValueError, match="JSON"):
-        output.say_json(float("nan"))
+
+
+def test_json_has_no_nan(probe: Callable[..., None]) -> None:
+    """LED-02: what JSON lacks is shown as the ledger writes it."""
+    value = {"a": [float("nan"), 1.5, {"b": float("-inf")}], "c": (float("inf"),)}
+    probe(lambda: output.say_json(value))
+    assert json.loads("\n".join(run("probe")[1])) == {
+        "a": ["NaN", 1.5, {"b": "-Infinity"}],
+        "c": ["Infinity"],
+    }
 
 
 # --- tables -------------------------------------------------------------------------------------

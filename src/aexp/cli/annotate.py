@@ -125,7 +125,10 @@ def _each(run_ids: Sequence[str], do: Callable[[str], None]) -> None:
             warn(f"failed: {run_id[:32]}: {error.message}")
             failed += 1
     if failed:
-        raise PartialFailureError(f"{failed} of {len(run_ids)} runs failed; the rest was done")
+        raise PartialFailureError(
+            f"{failed} of {len(run_ids)} runs failed; the rest was done",
+            hint="see the lines above",
+        )
 
 
 def _say_entry(layout: Layout, done: Done) -> None:

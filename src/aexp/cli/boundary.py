@@ -9,7 +9,16 @@ import sys
 from collections.abc import Sequence
 
 import aexp
-from aexp.cli.output import be_lenient, discard_output, fail, flush, note, one_line, say
+from aexp.cli.output import (
+    be_lenient,
+    discard_output,
+    fail,
+    flush,
+    note,
+    one_line,
+    say,
+    within,
+)
 from aexp.errors import AexpError, StorageError
 
 INTERRUPTED = 130
@@ -40,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = BROKEN_PIPE
     except OSError as error:  # our own output goes to a full disk
         discard_output()
-        code = fail(f"cannot write the output: {error.strerror}", None, StorageError.exit_code)
+        hint = "check the disk that the output goes to"
+        code = fail(f"cannot write the output: {error.strerror}", hint, StorageError.exit_code)
     raise SystemExit(code)
 
 
@@ -58,7 +68,7 @@ def _run(arguments: list[str]) -> int:
         code = app(args=arguments, prog_name="aexp", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except AexpError as error:
-        return fail(error.message, error.hint, error.exit_code)
+        return fail(_from_root(error.message), error.hint, error.exit_code)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else _command_path(arguments)
@@ -82,9 +92,19 @@ def _run(arguments: list[str]) -> int:
             return fail(*_unexpected(error, arguments))
         where = os.fsdecode(error.filename or "the disk")
         hint = "check the permissions, and that the disk works and has room"
-        return fail(f"{where}: {error.strerror}", hint, StorageError.exit_code)
+        return fail(_from_root(f"{where}: {error.strerror}"), hint, StorageError.exit_code)
     except Exception as error:
         return fail(*_unexpected(error, arguments))
+
+
+def _from_root(message: str) -> str:
+    """Return a message with the paths of this repository relative to its root."""
+    from aexp.repo import open_layout
+
+    try:
+        return within(open_layout(require_git=False).root, message)
+    except (AexpError, OSError):
+        return message
 
 
 def _command_path(arguments: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from aexp.cli import merging
 from aexp.cli.options import MachineLabel, RunId, RunIds, TableFormat
-from aexp.cli.output import note, say, say_json, table
+from aexp.cli.output import count, note, say, say_json, table, within
 from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError
 from aexp.repo import check_machine_label, open_layout
 
@@ -75,11 +75,12 @@ def backfill(
         f" {len(report.skipped)} skipped, {len(report.failed)} failed"
     )
     for job_id, reason in report.failed.items():
-        note(f"failed: {job_id}: {reason}")
+        note(f"failed: {job_id}: {within(layout.root, reason)}")
     for path in report.replaced:
         note(f"a corrupt entry was replaced; what stood there is kept in {path}")
     if report.elsewhere:
-        note(f"{len(report.elsewhere)} runs belong to other work trees of this repository")
+        runs = count(len(report.elsewhere), "run belongs", "runs belong")
+        note(f"{runs} to other work trees of this repository")
     skipped: CommitSkippedError | None = None
     if commit:
         try:
@@ -108,7 +109,7 @@ def _say_commit(done: object) -> None:
     if done.commit is None:
         say("nothing to commit: the ledger is committed")
     else:
-        say(f"committed {len(done.paths)} ledger files as {done.commit[:8]}")
+        say(f"committed {count(len(done.paths), 'ledger file')} as {done.commit[:8]}")
     if done.other:
         more = f" and {len(done.other) - 3} more" if len(done.other) > 3 else ""
         note(f"not committed yet: {', '.join(done.other[:3])}{more} (other clones need them)")
@@ -147,7 +148,7 @@ def list_entries(format: TableFormat = "table") -> None:
         )
     bad = {p.path for p in ledger.problems if p.severity == "error"}
     if bad:
-        note(f"{len(bad)} files are not usable and not shown; see `aexp validate`")
+        note(f"{count(len(bad), 'file is', 'files are')} not usable; see `aexp validate`")
 
 
 def show(run_id: RunId) -> None:

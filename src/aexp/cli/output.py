@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import sys
@@ -64,14 +65,36 @@ def fail(message: str, hint: str | None, exit_code: int) -> int:
     return exit_code
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """Return ``number`` with its noun: ``1 run``, ``2 runs``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def within(root: str | os.PathLike[str], text: str) -> str:
+    """Return ``text`` with the paths of a repository relative to its root."""
+    return text.replace(os.fspath(root) + os.sep, "")
+
+
 def one_line(text: str) -> str:
     """Return ``text`` with every run of white space made one blank."""
     return " ".join(text.split())
 
 
 def say_json(value: Any) -> None:
-    """Print ``value`` as JSON."""
-    print(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    """Print ``value`` as JSON; NaN and infinities, which JSON lacks, as in the ledger (LED-02)."""
+    try:
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=2, sort_keys=True, ensure_ascii=False)
+    print(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "") -> None:

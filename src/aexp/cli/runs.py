@@ -19,7 +19,7 @@ from aexp.cli.options import (
     SubHypothesis,
     TableFormat,
 )
-from aexp.cli.output import note, say, say_json, table
+from aexp.cli.output import note, say, say_json, table, within
 from aexp.errors import PartialFailureError
 from aexp.model.status import check_status
 from aexp.repo import open_layout
@@ -211,6 +211,7 @@ def _as_json(view: RunView) -> dict[str, Any]:
         "job_id": view.job_id,
         "status": view.status,
         "where": view.where,
+        "problem": view.problem,
         "registered_machine": view.machine or None,
         "experiment_id": view.experiment_id or None,
         "statepoint": dict(view.statepoint),
@@ -238,6 +239,8 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
     say(f"run {view.job_id}")
     ended_by = view.field("ended_by")
     _fact("status", view.status + (f" (ended by {ended_by})" if ended_by else ""))
+    if view.problem:
+        _fact("damaged", view.problem + (" (shown as the ledger has it)" if view.entry else ""))
     error = view.field("error")
     if error:
         _fact("error", f"{error.get('type')}: {error.get('message')}")
@@ -346,9 +349,11 @@ def recover(
     done, failed = apply_recovery(layout, findings)
     say(f"mended {len(done)} of {len(findings)}")
     for name, reason in failed.items():
-        note(f"failed: {name[:32]}: {reason}")
+        note(f"failed: {name[:32]}: {within(layout.root, reason)}")
     if failed:
-        raise PartialFailureError(f"{len(failed)} could not be mended")
+        raise PartialFailureError(
+            f"{len(failed)} could not be mended", hint="see the lines above; the rest is mended"
+        )
 
 
 def _warn_paths(keys: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from aexp import create_run, current_run, run_lifecycle
-from aexp.ledger.merge_driver import DRIVER_COMMAND, DRIVER_NAME, driver_arguments, driver_command
+from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments
 from tests.support.machines import (
     Completed,
     Machine,
@@ -31,8 +31,8 @@ from tests.support.machines import (
     set_identity,
 )
 
-REAL = driver_command(f"{shlex.quote(sys.executable)} -m aexp")
-TOOLS = {"driver": REAL, "no driver": None, "no program": DRIVER_COMMAND}
+TOOLS = ("driver", "no driver", "no program")
+SECTION = f"merge.{DRIVER_NAME}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ def record(machine: Machine, acc: float, *, again: bool = False) -> str:
 def make_clones(folder: Path, labels: tuple[str, str]) -> None:
     """Build a remote and two clones that have recorded the same state point."""
     origin = make_repo(folder / "origin")
-    origin.write(".gitattributes", f".aexp/ledger/** merge={DRIVER_NAME} text eol=lf\n")
     origin.aexp_fast("install", "--yes")
     origin.aexp_fast("new-hypothesis", "--title", "It works")
     origin.aexp_fast("new-experiment", "--title", "Try it", "--hypothesis", "H001")
@@ -80,7 +79,6 @@ def make_clones(folder: Path, labels: tuple[str, str]) -> None:
         machine = clone_repo(folder / "remote.git", folder / name, label=label)
         set_identity(machine.path, name)
         machine.aexp_fast("install", "--yes", "--machine-label", label)
-        machine.git("config", "--remove-section", f"merge.{DRIVER_NAME}", check=False)
         record(machine, acc)
         assert machine.status() == ""
 
@@ -126,10 +124,16 @@ def without_aexp(search: str) -> list[str]:
 
 
 def give(machine: Machine, tool: str) -> None:
-    """Configure the merge driver of a clone, or leave it out."""
-    command = TOOLS[tool]
-    if command is not None:
-        machine.git("config", f"merge.{DRIVER_NAME}.driver", command)
+    """Leave a clone as ``aexp install`` did, with its program or without, or take it away."""
+    if tool == "no driver":
+        machine.git("config", "--remove-section", SECTION)
+    elif tool == "driver":
+        folder = machine.path.parent / "bin"
+        folder.mkdir(exist_ok=True)
+        program = folder / "aexp"
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m aexp "$@"\n')
+        program.chmod(0o755)
+        machine.env["PATH"] = os.pathsep.join([str(folder), machine.env["PATH"]])
 
 
 def git(machine: Machine, *args: str) -> Completed:
@@ -249,10 +253,11 @@ def test_conflict_markers_that_are_committed_are_seen_and_mended(clones: Clones)
 
 def test_one_git_command_with_the_driver(clones: Clones) -> None:
     """LED-14: an uninstalled clone merges with the driver given on the command line."""
+    give(clones.second, "no driver")
     clones.first.push()
     git(clones.second, *driver_arguments(), "pull", "-q", "--no-rebase", "--no-edit").require(0)
     assert clones.results(clones.second) == [0.25, 0.75]
-    assert git(clones.second, "config", f"merge.{DRIVER_NAME}.driver").returncode == 1
+    assert git(clones.second, "config", f"{SECTION}.driver").returncode == 1
 
 
 def test_a_clone_in_an_odd_place(clones: Clones, tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aexp.linking import link_to_experiment as link_to_experiment
+    from aexp.linking import list_batches as list_batches
     from aexp.recording.current import current_run as current_run
     from aexp.runs import create_run as create_run
     from aexp.runs import find_runs as find_runs
+    from aexp.runs import get_run_store as get_run_store
     from aexp.runs import mark_status as mark_status
     from aexp.runs import open_run as open_run
     from aexp.runs import run_lifecycle as run_lifecycle
@@ -24,6 +27,9 @@ _PUBLIC = {
     "create_run": "aexp.runs",
     "current_run": "aexp.recording.current",
     "find_runs": "aexp.runs",
+    "get_run_store": "aexp.runs",
+    "link_to_experiment": "aexp.linking",
+    "list_batches": "aexp.linking",
     "mark_status": "aexp.runs",
     "open_run": "aexp.runs",
     "run_lifecycle": "aexp.runs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 from aexp.errors import UsageError
 from aexp.model.issue import Issue
@@ -51,10 +51,13 @@ class ValidationResult:
         return not self.errors
 
 
+_NAMES_OF_0_6: dict[str, Mode] = {"kb-only": "kb", "runs-only": "runs"}
+
+
 def validate_repo(
     repo_root: str | Path | None = None,
     *,
-    mode: Mode = "full",
+    mode: Mode | Literal["kb-only", "runs-only"] = "full",
     strict_runs: StrictRuns = "error",
     tree: Tree | None = None,
 ) -> ValidationResult:
@@ -64,7 +67,8 @@ def validate_repo(
         repo_root: any folder of the repository; the working directory when None. A folder outside
             git is taken as it is.
         mode: ``kb`` checks the artifacts and the shape of citations, ``runs`` the runs, the
-            ledger and the indexes, ``full`` all that and what the findings cite.
+            ledger and the indexes, ``full`` all that and what the findings cite. The names that
+            0.6.x has for them, ``kb-only`` and ``runs-only``, mean the same.
         strict_runs: a citation of an unknown run is an error, a warning (``warn``) or not
             mentioned (``off``).
         tree: where ``kb/`` and the ledger are read from instead of the work tree.
@@ -74,6 +78,7 @@ def validate_repo(
         NotARepositoryError: the working directory is in no repository.
         CorruptDataError: ``.aexp/installed.json`` is damaged.
     """
+    mode = _NAMES_OF_0_6.get(mode) or cast(Mode, mode)
     _check_choice("mode", mode, get_args(Mode))
     _check_choice("strict_runs", strict_runs, get_args(StrictRuns))
     layout = open_layout(repo_root, require_git=repo_root is None)

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
-from aexp.errors import AexpError
+from aexp.errors import AexpError, NotTerminalError, StorageError
 from aexp.ledger.promote import (
     Outcome,
     Prepared,
+    Promotion,
     clear_pending,
     home_layout,
+    keep_aside,
     prepare,
+    promote_record,
+    roots_of,
     with_stamps,
-    write_prepared,
 )
+from aexp.ledger.store import entry_file
+from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
-from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter
+from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter, Staged
+from aexp.storage.state import FileState, file_state
 from aexp.workspace.store import DOCUMENT_FILE, RunRecord, RunStore, encode_document
 
-CHUNK = 200
-"""Runs written together: each holds its own lock, an open file, until its chunk is durable."""
+CHUNK = 2000
+"""Runs that are written before one flush makes them durable together."""
 
 STALE_TEMP_S = 24 * 3600.0
 
@@ -67,8 +74,9 @@ def backfill(
     """
     store = RunStore(layout)
     report = BackfillReport()
+    job = _Backfill(store, layout, label, roots_of(layout), report)
     for chunk in _chunks(store.ids()):
-        _backfill_chunk(store, layout, chunk, label, report)
+        job.run(chunk)
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
@@ -81,83 +89,133 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + CHUNK]
 
 
-def _backfill_chunk(
-    store: RunStore, layout: Layout, ids: Sequence[str], label: str | None, report: BackfillReport
-) -> None:
-    ready: list[tuple[RunRecord, Prepared]] = []
-    with contextlib.ExitStack() as locks:
-        for job_id in ids:
+@dataclass(frozen=True)
+class _Ready:
+    """A run with its new files on disk under temporary names."""
+
+    record: RunRecord
+    prepared: Prepared
+    seen: Seen
+    document: Staged | None
+    entry: Staged | None
+
+
+@dataclass(frozen=True)
+class _Backfill:
+    """One backfill: prepare without locks, write together, publish each run under its lock.
+
+    Between preparing and publishing, another process may have changed the run or its entry. The
+    state of both files is noted before they are read, and compared once the run is locked: what
+    changed meanwhile is promoted anew, alone, and no lock is held for longer than two renames.
+    """
+
+    store: RunStore
+    layout: Layout
+    label: str | None
+    roots: Sequence[Root]
+    report: BackfillReport
+
+    def run(self, ids: Sequence[str]) -> None:
+        documents = BatchWriter(self.layout.run_store / ".aexp-tmp")
+        entries = BatchWriter(self.layout.tmp_dir)
+        alone: list[str] = []
+        with documents, entries:
+            ready: list[_Ready] = []
+            for job_id in ids:
+                try:
+                    self._prepare(job_id, documents, entries, ready)
+                except StorageError:
+                    alone.append(job_id)
+                except _PER_RUN as error:
+                    self.report.failed[job_id] = _reason(error)
             try:
-                record = store.read(job_id)
-                if record.problem is None and not is_terminal(record.status):
-                    continue
-                if record.problem is not None and not (record.folder / DOCUMENT_FILE).exists():
-                    continue  # never ended: 0.6.x leaves an empty folder where it refuses a key
-                locks.enter_context(store.lock(job_id))
-                record = store.read_sound(job_id)
-                if home_layout(layout, record).root != layout.root:
-                    report.elsewhere.append(job_id)
-                    continue
-                ready.append((record, prepare(layout, record, label=label)))
-            except (AexpError, ValueError, TypeError, KeyError) as error:
-                report.failed[job_id] = _reason(error)
-        written = _write(store, layout, ready, report)
-    for record, prepared in written:
-        clear_pending(layout, record.job_id)
-        {
-            Outcome.PROMOTED: report.promoted,
-            Outcome.REFRESHED: report.refreshed,
-            Outcome.UNCHANGED: report.skipped,
-        }[prepared.promotion.outcome].append(record.job_id)
-        if prepared.promotion.replaced is not None:
-            report.replaced.append(layout.relative(prepared.promotion.replaced))
+                documents.flush()
+                entries.flush()
+            except StorageError:
+                alone += [one.record.job_id for one in ready]
+                ready = []
+            for one in ready:
+                if not self._publish(one, documents, entries):
+                    alone.append(one.record.job_id)
+        for job_id in alone:  # a full disk, one bad folder, a run that changed meanwhile
+            self._promote_alone(job_id)
 
+    def _prepare(
+        self, job_id: str, documents: BatchWriter, entries: BatchWriter, ready: list[_Ready]
+    ) -> None:
+        seen = see(self.store, self.layout, job_id)
+        record = self.store.read(job_id)
+        if record.problem is None and not is_terminal(record.status):
+            return
+        if record.problem is not None:
+            record = self.store.read_sound(job_id)
+        if home_layout(self.layout, record).root != self.layout.root:
+            self.report.elsewhere.append(job_id)
+            return
+        prepared = prepare(self.layout, record, label=self.label, roots=self.roots)
+        document = with_stamps(record.document, prepared)
+        if document == record.document and prepared.data is None:
+            self._note(job_id, prepared.promotion)
+            return
+        keep_aside(self.layout, record, prepared)
+        staged_document = staged_entry = None
+        if document != record.document:
+            target = f"{self.store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
+            staged_document = documents.add(target, encode_document(document))
+        if prepared.data is not None:
+            staged_entry = entries.add(prepared.promotion.path, prepared.data)
+        ready.append(_Ready(record, prepared, seen, staged_document, staged_entry))
 
-def _write(
-    store: RunStore,
-    layout: Layout,
-    ready: list[tuple[RunRecord, Prepared]],
-    report: BackfillReport,
-) -> list[tuple[RunRecord, Prepared]]:
-    """Write documents, then entries: each kind atomically and with one flush."""
-    changed = [
-        (record, document)
-        for record, prepared in ready
-        if (document := with_stamps(record.document, prepared)) != record.document
-    ]
-    try:
-        if changed:
-            with BatchWriter(layout.run_store / ".aexp-tmp") as batch:
-                for record, document in changed:
-                    batch.add(record.folder / DOCUMENT_FILE, encode_document(document))
-        if any(prepared.data is not None for _, prepared in ready):
-            with BatchWriter(layout.tmp_dir) as batch:
-                for record, prepared in ready:
-                    write_prepared(layout, record, prepared, batch)
-    except (AexpError, OSError):
-        return _one_by_one(store, layout, ready, report)
-    return ready
-
-
-def _one_by_one(
-    store: RunStore,
-    layout: Layout,
-    ready: list[tuple[RunRecord, Prepared]],
-    report: BackfillReport,
-) -> list[tuple[RunRecord, Prepared]]:
-    """After a failed batch, find out which runs can be written (a full disk, one bad folder)."""
-    written: list[tuple[RunRecord, Prepared]] = []
-    for record, prepared in ready:
+    def _publish(self, one: _Ready, documents: BatchWriter, entries: BatchWriter) -> bool:
+        """Rename a run's files into place; False when that has to be done alone."""
+        job_id = one.record.job_id
         try:
-            document = with_stamps(record.document, prepared)
-            if document != record.document:
-                store.write_document(record.job_id, document)
-            write_prepared(layout, record, prepared)
-        except (AexpError, OSError) as error:
-            report.failed[record.job_id] = _reason(error)
-            continue
-        written.append((record, prepared))
-    return written
+            with self.store.lock(job_id):
+                if see(self.store, self.layout, job_id) != one.seen:
+                    return False
+                if one.document is not None:
+                    documents.put(one.document)
+                if one.entry is not None:
+                    entries.put(one.entry)
+        except (AexpError, OSError):
+            return False
+        finally:
+            for writer, staged in ((documents, one.document), (entries, one.entry)):
+                if staged is not None:
+                    writer.drop(staged)
+        self._note(job_id, one.prepared.promotion)
+        return True
+
+    def _promote_alone(self, job_id: str) -> None:
+        try:
+            promotion = promote_record(self.store, job_id, label=self.label, layout=self.layout)
+        except NotTerminalError:
+            return  # it has begun another attempt meanwhile
+        except _PER_RUN as error:
+            self.report.failed[job_id] = _reason(error)
+        else:
+            self._note(job_id, promotion)
+
+    def _note(self, job_id: str, promotion: Promotion) -> None:
+        clear_pending(self.layout, job_id)
+        {
+            Outcome.PROMOTED: self.report.promoted,
+            Outcome.REFRESHED: self.report.refreshed,
+            Outcome.UNCHANGED: self.report.skipped,
+        }[promotion.outcome].append(job_id)
+        if promotion.replaced is not None:
+            self.report.replaced.append(self.layout.relative(promotion.replaced))
+
+
+_PER_RUN = (AexpError, OSError, ValueError, TypeError, KeyError)
+
+Seen: TypeAlias = tuple[FileState | None, FileState | None]
+
+
+def see(store: RunStore, layout: Layout, job_id: str) -> Seen:
+    """Return the state of a run's document and of its entry; None for a file that is not there."""
+    document = f"{store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
+    return file_state(document), file_state(entry_file(layout, job_id))
 
 
 def _reason(error: Exception) -> str:

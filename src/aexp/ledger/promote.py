@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -23,16 +23,15 @@ from aexp.model.entry import (
     Fields,
     LedgerEntry,
     Parts,
-    encode_entry,
     merge,
-    put_together,
+    seal,
     take_apart,
 )
 from aexp.model.project import Projection, project, read_stamps, stamp, without_doubles
 from aexp.model.sanitize import Root
 from aexp.model.stream import Summary
 from aexp.repo import Layout, open_layout
-from aexp.storage.atomic import BatchWriter, make_folder, write_atomic
+from aexp.storage.atomic import make_folder, write_atomic
 from aexp.workspace.store import RunRecord, RunStore
 from aexp.workspace.streams import summarize_attempt
 
@@ -75,8 +74,15 @@ def roots_of(layout: Layout) -> tuple[Root, ...]:
     return tuple(roots)
 
 
-def project_run(layout: Layout, record: RunRecord) -> Projection:
+def project_run(
+    layout: Layout, record: RunRecord, roots: Sequence[Root] | None = None
+) -> Projection:
     """Return the projection of a run.
+
+    Args:
+        layout: the repository.
+        record: the run.
+        roots: what :func:`roots_of` gives, when the caller has it already.
 
     Raises:
         NotTerminalError: the run has not ended.
@@ -91,7 +97,7 @@ def project_run(layout: Layout, record: RunRecord) -> Projection:
         record.document,
         summary_of=summary_of,
         machine=layout.machine_label,
-        roots=roots_of(layout),
+        roots=roots_of(layout) if roots is None else roots,
     )
 
 
@@ -102,7 +108,9 @@ def home_layout(layout: Layout, record: RunRecord) -> Layout:
     does not count.
     """
     recorded = record.document.get("worktree")
-    if not isinstance(recorded, str) or Path(recorded) == layout.root:
+    if not isinstance(recorded, str) or recorded == str(layout.root):
+        return layout
+    if Path(recorded) == layout.root:
         return layout
     if not (Path(recorded) / ".git").exists():
         return layout
@@ -129,7 +137,12 @@ class Prepared:
 
 
 def prepare(
-    layout: Layout, record: RunRecord, *, label: str | None = None, relabel: bool = False
+    layout: Layout,
+    record: RunRecord,
+    *,
+    label: str | None = None,
+    relabel: bool = False,
+    roots: Sequence[Root] | None = None,
 ) -> Prepared:
     """Work out a run's entry: merge(what is on file, what this machine knows).
 
@@ -140,6 +153,7 @@ def prepare(
         record: the run, terminal.
         label: the machine label for attempts that have none yet.
         relabel: put ``label`` on attempts that have one, too.
+        roots: what :func:`roots_of` gives, when the caller has it already.
 
     Raises:
         NotTerminalError: the run has not ended.
@@ -147,7 +161,7 @@ def prepare(
     """
     path = entry_path(layout, record.job_id)
     filed, raw, replaced, leaks = _on_file(layout, record.job_id, path)
-    projection = project_run(layout, record)
+    projection = project_run(layout, record, roots)
     known = None if filed is None else without_doubles(filed, projection)
     ours, stamps = stamp(
         projection,
@@ -163,14 +177,14 @@ def prepare(
         parts = replace(parts, identity=ours.identity, identity_redacted=ours.identity_redacted)
     sound = raw is not None and replaced is None
     unchanged = sound and parts == filed
-    entry = put_together(parts)
+    entry, encoded = seal(parts)
     outcome = Outcome.PROMOTED if raw is None else Outcome.REFRESHED
     if unchanged:
         outcome = Outcome.UNCHANGED
     promotion = Promotion(record.job_id, path, outcome, entry, replaced)
     return Prepared(
         promotion,
-        None if unchanged else encode_entry(entry),
+        None if unchanged else encoded,
         {attempt_id: kept.to_json() for attempt_id, kept in stamps.items()},
         projection.spilled,
     )
@@ -225,16 +239,19 @@ def _committed(layout: Layout, job_id: str, path: str) -> Parts | None:
     return None if entry is None else take_apart(entry)
 
 
-def write_prepared(
-    layout: Layout, record: RunRecord, prepared: Prepared, batch: BatchWriter | None = None
-) -> None:
+def write_prepared(layout: Layout, record: RunRecord, prepared: Prepared) -> None:
     """Write an entry that :func:`prepare` worked out, and the parts that did not fit it.
 
-    Args:
-        layout: the repository.
-        record: the run.
-        prepared: the entry.
-        batch: collects the write instead, when many entries are written together.
+    Raises:
+        StorageError: the disk refused.
+    """
+    keep_aside(layout, record, prepared)
+    if prepared.data is not None:
+        write_atomic(prepared.promotion.path, prepared.data, tmp_dir=layout.tmp_dir)
+
+
+def keep_aside(layout: Layout, record: RunRecord, prepared: Prepared) -> None:
+    """Write what must be safe before the entry: parts too large for it, a corrupt predecessor.
 
     Raises:
         StorageError: the disk refused.
@@ -244,17 +261,11 @@ def write_prepared(
         target = record.folder / "attachments" / name
         if not target.is_file():
             write_atomic(target, data)
-    if prepared.data is None:
-        return
     path, replaced = prepared.promotion.path, prepared.promotion.replaced
-    if replaced is not None:
+    if prepared.data is not None and replaced is not None:
         make_folder(replaced.parent)
         with contextlib.suppress(FileNotFoundError):
             write_atomic(replaced, path.read_bytes(), tmp_dir=layout.tmp_dir)
-    if batch is not None:
-        batch.add(path, prepared.data)
-    else:
-        write_atomic(path, prepared.data, tmp_dir=layout.tmp_dir)
 
 
 def with_stamps(document: Mapping[str, Json], prepared: Prepared) -> dict[str, Json]:
@@ -312,7 +323,7 @@ def mark_pending(layout: Layout, job_id: str) -> None:
 def clear_pending(layout: Layout, job_id: str) -> None:
     """Remove the note of :func:`mark_pending`."""
     with contextlib.suppress(OSError):
-        (layout.root / PENDING_DIR / job_id).unlink()
+        os.unlink(f"{layout.root}{os.sep}{PENDING_DIR}{os.sep}{job_id}")  # noqa: PTH108
 
 
 def pending(layout: Layout) -> list[str]:

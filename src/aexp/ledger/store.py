@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -204,9 +205,17 @@ def entry_path(layout: Layout, job_id: str) -> Path:
 
     A repository whose entries are sharded gets new ones sharded too (LED-13).
     """
-    flat = layout.ledger_dir / f"{job_id}.json"
-    sharded = layout.ledger_dir / job_id[:2] / f"{job_id}.json"
-    return sharded if sharded.is_file() and not flat.is_file() else flat
+    return Path(entry_file(layout, job_id))
+
+
+def entry_file(layout: Layout, job_id: str) -> str:
+    """Return :func:`entry_path` as text: for loops, where a path object costs too much."""
+    folder = f"{layout.root}{os.sep}{LEDGER_DIR_REL}{os.sep}"
+    flat = f"{folder}{job_id}.json"
+    sharded = f"{folder}{job_id[:2]}{os.sep}{job_id}.json"
+    if os.path.isfile(sharded) and not os.path.isfile(flat):  # noqa: PTH113
+        return sharded
+    return flat
 
 
 def load_usable(layout: Layout, job_id: str) -> LedgerEntry | None:

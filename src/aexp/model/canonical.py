@@ -101,6 +101,9 @@ def decode_number(value: Json) -> float | None:
     return NONFINITE.get(value) if isinstance(value, str) else None
 
 
+_PLAIN = frozenset({bool, int, float, str})
+
+
 def to_json(value: object, *, where: str = "value") -> Json:
     """Return ``value`` as plain JSON data, unwrapping numpy scalars and mapping-like objects.
 
@@ -110,7 +113,8 @@ def to_json(value: object, *, where: str = "value") -> Json:
     Raises:
         UnsafeValueError: a value or key has no JSON form.
     """
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if value is None or kind in _PLAIN:
         return value
     if isinstance(value, str):
         return str.__str__(value)  # the text itself, also of an enumeration's member
@@ -120,7 +124,10 @@ def to_json(value: object, *, where: str = "value") -> Json:
         return float(value)
     if isinstance(value, Mapping):
         return {
-            _key(key, where): to_json(item, where=f"{where}.{key}") for key, item in value.items()
+            key if type(key) is str else _key(key, where): item
+            if type(item) in _PLAIN
+            else to_json(item, where=f"{where}.{key}")
+            for key, item in value.items()
         }
     for method in ("tolist", "item"):
         convert = getattr(value, method, None)

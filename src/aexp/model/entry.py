@@ -146,13 +146,19 @@ def take_apart(entry: Mapping[str, Json]) -> Parts:
         identity={key: entry[key] for key in IDENTITY_FIELDS if key in entry},
         identity_redacted=identity_redacted,
         link=dict(link) if isinstance(link, Mapping) else None,
-        attempts=_merge_attempts(_with_id(job_id, attempt) for attempt in attempts),
+        attempts=order_attempts(_with_id(job_id, attempt) for attempt in attempts),
         retracted=dict(retracted) if isinstance(retracted, Mapping) else None,
     )
 
 
 def put_together(parts: Parts) -> LedgerEntry:
     """Return the entry made of ``parts``, with its ``record_digest``."""
+    entry = _joined(parts)
+    entry["record_digest"] = record_digest(entry)
+    return entry  # type: ignore[return-value]
+
+
+def _joined(parts: Parts) -> Fields:
     entry: Fields = dict(parts.identity)
     if parts.link is not None:
         entry["run_link"] = dict(parts.link)
@@ -171,8 +177,24 @@ def put_together(parts: Parts) -> LedgerEntry:
     entry.pop("redacted", None)
     if redacted:
         entry["redacted"] = sorted(redacted)
-    entry["record_digest"] = record_digest(entry)
-    return entry  # type: ignore[return-value]
+    return entry
+
+
+def seal(parts: Parts) -> tuple[LedgerEntry, bytes]:
+    """Return the entry made of ``parts`` and its file's bytes, encoded once for both."""
+    entry = _joined(parts)
+    entry["record_digest"] = _UNSEALED
+    data = canonical_bytes(entry)
+    place = data.rindex(_UNSEALED_LINE)
+    end = place + len(_UNSEALED_LINE)
+    digest = digest_of(data[:place] + data[end:])
+    entry["record_digest"] = digest
+    line = _UNSEALED_LINE.replace(_UNSEALED.encode(), digest.encode())
+    return entry, data[:place] + line + data[end:]  # type: ignore[return-value]
+
+
+_UNSEALED = "sha256:" + "0" * 64
+_UNSEALED_LINE = f'\n  "record_digest": "{_UNSEALED}",'.encode()
 
 
 def record_digest(entry: Mapping[str, Json]) -> str:
@@ -219,12 +241,13 @@ def merge(first: Parts, second: Parts) -> Parts:
         link=max(links, key=_link_order, default=None),
         attempts=()
         if retracted is not None
-        else _merge_attempts((*first.attempts, *second.attempts)),
+        else order_attempts((*first.attempts, *second.attempts)),
         retracted=retracted,
     )
 
 
-def _merge_attempts(attempts: Iterable[Fields]) -> tuple[Fields, ...]:
+def order_attempts(attempts: Iterable[Fields]) -> tuple[Fields, ...]:
+    """Return the latest version of each attempt, best attempt first (model.md, decision 4)."""
     latest: dict[str, Fields] = {}
     for attempt in attempts:
         known = latest.get(attempt["attempt_id"])

@@ -12,7 +12,14 @@ from typing import Final
 
 from aexp.errors import NotTerminalError
 from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, to_json
-from aexp.model.entry import LINK_FIELDS, SCHEMA_VERSION, TRACKER_FIELDS, Fields, Parts, merge
+from aexp.model.entry import (
+    LINK_FIELDS,
+    SCHEMA_VERSION,
+    TRACKER_FIELDS,
+    Fields,
+    Parts,
+    order_attempts,
+)
 from aexp.model.ids import legacy_attempt_id
 from aexp.model.sanitize import Root, sanitize
 from aexp.model.status import is_terminal
@@ -79,7 +86,7 @@ def project(
             hint="only an ended run goes to the ledger; see `aexp show-run`",
         )
     clean_point, point_pointers = sanitize(to_json(statepoint), roots=roots, pointer="/statepoint")
-    if odd := _nonfinite_pointers(clean_point, "/statepoint"):
+    if not _is_storable(clean_point) and (odd := _nonfinite_pointers(clean_point, "/statepoint")):
         # 0.6.x took NaN into state points; no JSON file can hold it, so it counts as redacted.
         clean_point = _without_nonfinite(clean_point)
         point_pointers = [*point_pointers, *odd]
@@ -131,7 +138,8 @@ def attempt_fields(
         fields["tracker"] = tracker
     if error := _picked(facts.get("error"), ("type", "message")):
         fields["error"] = {key: str(value) for key, value in error.items()}
-    clean, pointers = sanitize(_without_nonfinite(fields), roots=roots)
+    storable = fields if _is_storable(fields) else _without_nonfinite(fields)
+    clean, pointers = sanitize(storable, roots=roots)
     if "error" in clean:  # cut only now: half a secret would not be recognized as one
         clean["error"] = {key: value[:ERROR_LENGTH] for key, value in clean["error"].items()}
     if pointers:
@@ -189,6 +197,15 @@ def _attempt_id(job_id: str, facts: Mapping[str, Json], machine: str) -> str:
         return known
     started, ended = facts.get("started_at"), facts.get("ended_at")
     return legacy_attempt_id(job_id, machine, str(started or ""), str(ended or ""))
+
+
+def _is_storable(value: Json) -> bool:
+    """Return whether a JSON file can hold ``value`` as it is: a quick look, before a long one."""
+    try:
+        compact_bytes(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _without_nonfinite(value: Json) -> Json:
@@ -317,8 +334,14 @@ def stamp(
         attempts.append(
             {**content, "promoted_at": fresh.promoted_at, "registered_machine": fresh.machine}
         )
-    parts = Parts(projection.identity, projection.identity_redacted, projection.link, (), None)
-    return merge(replace(parts, attempts=tuple(attempts)), replace(parts)), result
+    parts = Parts(
+        identity=projection.identity,
+        identity_redacted=projection.identity_redacted,
+        link=projection.link,
+        attempts=order_attempts(attempts),
+        retracted=None,
+    )
+    return parts, result
 
 
 def without_doubles(known: Parts, projection: Projection) -> Parts:

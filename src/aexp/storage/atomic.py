@@ -29,6 +29,8 @@ from aexp.errors import StorageError
 TEMP_SUFFIX = ".aexp-tmp"
 """How every temporary file of aexp ends, so that leftovers are recognised."""
 
+_EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
 _NO_LINKS = (
     errno.EPERM,
     errno.ENOTSUP,
@@ -137,8 +139,8 @@ def sync_folder(folder: Path) -> None:
 class Staged:
     """A file of a batch, written under a temporary name."""
 
-    temp: Path
-    target: Path
+    temp: str
+    target: str
 
 
 class BatchWriter:
@@ -154,23 +156,55 @@ class BatchWriter:
 
     def __init__(self, tmp_dir: Path) -> None:
         self._tmp_dir = tmp_dir
-        self._staged: dict[Path, Staged] = {}
-        self._renamed: set[Path] = set()
+        self._prefix = ""
+        self._count = 0
+        self._usual_mode: int | None = None
+        self._staged: dict[str, Staged] = {}
+        self._renamed: set[str] = set()
 
     def __enter__(self) -> BatchWriter:
         return self
 
-    def add(self, path: Path, data: bytes) -> Staged:
+    def add(self, path: str | Path, data: bytes) -> Staged:
         """Stage ``data`` for ``path``; it becomes visible at :meth:`publish` or :meth:`put`.
 
         Raises:
             StorageError: the disk refused; nothing of this file is left.
         """
-        with _storage_errors(path):
-            temp = _write_temp(path, data, self._tmp_dir, durable=False)
-        staged = Staged(temp, path)
-        self._staged[temp] = staged
+        target = os.fspath(path)
+        try:
+            temp = self._write(target, data)
+        except OSError as error:
+            raise storage_error(error, Path(target)) from error
+        staged = self._staged[temp] = Staged(temp, target)
         return staged
+
+    def _write(self, target: str, data: bytes) -> str:
+        # Lean, for it runs ten thousand times: names are counted, and neither the devices nor
+        # the folders of the targets are looked at before the rename has failed.
+        if not self._prefix:
+            make_folder(self._tmp_dir)
+            self._prefix = f"{self._tmp_dir}{os.sep}{os.getpid()}.{secrets.token_hex(6)}."
+        self._count += 1
+        temp = f"{self._prefix}{self._count}{TEMP_SUFFIX}"
+        fd = os.open(temp, _EXCLUSIVE, 0o666)
+        try:
+            try:
+                self._keep_mode(fd, target)
+                _write_all(fd, data)
+            finally:
+                os.close(fd)
+        except BaseException:
+            _unlink_quietly(temp)
+            raise
+        return temp
+
+    def _keep_mode(self, fd: int, target: str) -> None:
+        if self._usual_mode is None:
+            self._usual_mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        with contextlib.suppress(OSError):
+            if stat.S_IMODE(os.stat(target).st_mode) != self._usual_mode:
+                _keep_mode(fd, target)
 
     def flush(self) -> None:
         """Make what was added durable under its temporary names.
@@ -179,7 +213,8 @@ class BatchWriter:
             StorageError: the disk refused; nothing that was added appears.
         """
         with _storage_errors(self._tmp_dir), self._discarding():
-            sync_file_systems({staged.temp.parent for staged in self._staged.values()})
+            if self._staged:
+                sync_file_systems([self._tmp_dir])
 
     def put(self, staged: Staged) -> None:
         """Make one file visible that :meth:`flush` has made durable.
@@ -188,13 +223,22 @@ class BatchWriter:
             StorageError: the disk refused; the old file stands.
         """
         del self._staged[staged.temp]
-        with _storage_errors(staged.target):
-            _publish(staged.temp, staged.target)
-        self._renamed.add(staged.target.parent)
+        try:
+            try:
+                os.replace(staged.temp, staged.target)
+            except OSError:  # another file system, a folder that is missing: the long way
+                target = Path(staged.target)
+                make_folder(target.parent)
+                _publish(Path(staged.temp), target)
+        except OSError as error:
+            _unlink_quietly(staged.temp)
+            raise storage_error(error, Path(staged.target)) from error
+        self._renamed.add(os.path.dirname(staged.target))
 
     def drop(self, staged: Staged) -> None:
-        """Give up one file that was added."""
-        _unlink_quietly(self._staged.pop(staged.temp).temp)
+        """Give up one file that was added, unless it is visible already."""
+        if self._staged.pop(staged.temp, None) is not None:
+            _unlink_quietly(staged.temp)
 
     def settle(self) -> None:
         """Make the new names durable: a flush per folder, or of the file system for many.
@@ -208,7 +252,7 @@ class BatchWriter:
                 sync_file_systems(renamed)
             else:
                 for folder in renamed:
-                    sync_folder(folder)
+                    sync_folder(Path(folder))
 
     def publish(self) -> None:
         """Make everything added so far visible and durable.
@@ -250,11 +294,11 @@ class BatchWriter:
 _MANY_FOLDERS = 8
 
 
-def sync_file_systems(folders: Iterable[Path]) -> None:
+def sync_file_systems(folders: Iterable[str | Path]) -> None:
     """Flush the file systems that hold ``folders``: ``syncfs`` on Linux, else ``sync``."""
-    devices: dict[int, Path] = {}
+    devices: dict[int, str | Path] = {}
     for folder in folders:
-        devices.setdefault(folder.stat().st_dev, folder)
+        devices.setdefault(os.stat(folder).st_dev, folder)
     if sys.platform.startswith("linux"):
         libc = ctypes.CDLL(None, use_errno=True)
         for folder in devices.values():
@@ -273,7 +317,7 @@ def _write_temp(path: Path, data: bytes, tmp_dir: Path | None, *, durable: bool 
     folder = _temp_folder(path, tmp_dir)
     # 40 characters are at most 160 bytes: the whole name stays below the usual 255.
     temp = folder / f"{path.name[:40]}.{os.getpid()}.{secrets.token_hex(6)}{TEMP_SUFFIX}"
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    fd = os.open(temp, _EXCLUSIVE, 0o666)
     try:
         try:
             _keep_mode(fd, path)
@@ -288,12 +332,12 @@ def _write_temp(path: Path, data: bytes, tmp_dir: Path | None, *, durable: bool 
     return temp
 
 
-def _keep_mode(fd: int, path: Path) -> None:
+def _keep_mode(fd: int, path: str | Path) -> None:
     """Give the new file the permissions of the one it replaces (an executable, a private file)."""
     if not hasattr(os, "fchmod"):
         return
     with contextlib.suppress(OSError):
-        mode = stat.S_IMODE(path.stat().st_mode)
+        mode = stat.S_IMODE(os.stat(path).st_mode)
         if mode != stat.S_IMODE(os.fstat(fd).st_mode):
             os.fchmod(fd, mode)
 
@@ -316,7 +360,7 @@ def _write_all(fd: int, data: bytes) -> None:
 def _write_exclusive(path: Path, data: bytes) -> bool:
     """Create without hard links (file systems that have none): not atomic for readers."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        fd = os.open(path, _EXCLUSIVE, 0o666)
     except FileExistsError:
         return False
     try:
@@ -350,9 +394,9 @@ def remove_leftovers(tmp_dir: Path, *, min_age_s: float = 86_400.0) -> int:
     return removed
 
 
-def _unlink_quietly(path: Path) -> None:
+def _unlink_quietly(path: str | Path) -> None:
     with contextlib.suppress(OSError):
-        path.unlink()
+        os.unlink(path)
 
 
 class _storage_errors(contextlib.AbstractContextManager["None"]):

@@ -20,7 +20,7 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def file_lock(path: Path, *, timeout: float = DEFAULT_TIMEOUT_S) -> Iterator[None]:
+def file_lock(path: str | Path, *, timeout: float = DEFAULT_TIMEOUT_S) -> Iterator[None]:
     """Hold the lock file ``path`` exclusively, across processes and threads.
 
     The kernel's advisory lock is used, so a killed holder releases it. On a file system without
@@ -41,11 +41,11 @@ def file_lock(path: Path, *, timeout: float = DEFAULT_TIMEOUT_S) -> Iterator[Non
         finally:
             _release(quick)
         return
-    with _patient_lock(path, timeout):
+    with _patient_lock(Path(path), timeout):
         yield
 
 
-def _try_at_once(path: Path) -> int | None:
+def _try_at_once(path: str | Path) -> int | None:
     """Take a lock that is free, as filelock would; None when it has to be waited for, or made.
 
     Most locks are free, and then this costs a tenth of filelock's bookkeeping, and no import.

@@ -218,10 +218,10 @@ class RunStore:
             NotFoundError: there is no such run.
             LockTimeoutError: another process held it too long.
         """
-        folder = self.folder(job_id)
-        if not folder.is_dir():
+        folder = f"{self.workspace}{os.sep}{job_id}"
+        if not os.path.isdir(folder):
             raise NotFoundError(f"there is no run {job_id} here", hint="see `aexp list-runs`")
-        with file_lock(folder / LOCK_FILE):
+        with file_lock(f"{folder}{os.sep}{LOCK_FILE}"):
             yield
 
     def write_document(self, job_id: str, document: Mapping[str, Json]) -> None:

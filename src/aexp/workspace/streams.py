@@ -155,9 +155,8 @@ def _safe(text: str) -> str:
 
 def stream_files(run_folder: Path, attempt_id: str) -> list[Path]:
     """Return the streams of one attempt, sorted."""
-    folder = streams_folder(run_folder, attempt_id)
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(f"{run_folder}{os.sep}{STREAMS_DIR}{os.sep}{attempt_id}") as entries:
             return sorted(Path(e.path) for e in entries if e.name.endswith(".jsonl"))
     except (FileNotFoundError, NotADirectoryError):
         return []

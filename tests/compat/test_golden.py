@@ -356,3 +356,35 @@ def test_the_empty_folder_of_a_refused_run(old: Machine) -> None:
     (old / ".runs/workspace" / ("0" * 31 + "1")).mkdir()
     old.aexp("ledger", "backfill")
     assert ("error", "run.unreadable") in validated(old)[1]
+
+
+# --- scripts, and what 0.6.1 does to our entries -----------------------------------------------
+
+
+def test_what_scripts_of_0_6_import_is_there(old: Machine) -> None:
+    """The names of ``spec/ledger.md`` and the usual ones at the top of the package."""
+    for mode in ("full", "kb-only", "runs-only", "kb", "runs"):
+        assert aexp.validate_repo(old.path, mode=mode).ok  # type: ignore[arg-type]
+    assert len(list(aexp.get_run_store(old.path))) == len(IN_STORE)
+    assert {b.experiment_id for b in aexp.list_batches(repo_root=old.path)} == {"E001", "E002"}
+    job = aexp.link_to_experiment(RUNS["created"], experiment_id="E002", repo_root=old.path)
+    assert job.doc.aexp.experiment_id == "E002"
+
+
+def test_an_entry_that_0_6_wrote_over_ours_stays_one_attempt(old: Machine) -> None:
+    """It keeps its own fields only; backfill brings the rest back, and no second attempt."""
+    done = old.aexp("run", "-e", "E001", "--sp", "condition=full,seed=9", "--", "true")
+    (job_id,) = {p.stem for p in (old / ".aexp/ledger").glob("*.json")} - ENDED
+    before = entry(old, job_id)
+    fields = set(entry(old, RUNS["complete_again"]))
+    poor = {k: v for k, v in before.items() if k in fields}
+    assert {"attempt_id", "environment", "ended_by"} <= set(before) - set(poor), done.output
+    poor["promoted_at"] = "2099-01-01T00:00:00Z"
+    old.write(f".aexp/ledger/{job_id}.json", json.dumps(poor, indent=2, sort_keys=True) + "\n")
+    old.aexp("ledger", "backfill", "--no-commit")
+    after = entry(old, job_id)
+    assert "replicates" not in after
+    volatile = ("promoted_at", "record_digest")
+    assert {k: v for k, v in after.items() if k not in volatile} == {
+        k: v for k, v in before.items() if k not in volatile
+    }

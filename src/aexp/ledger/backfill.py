@@ -148,6 +148,8 @@ class _Backfill:
         if record.problem is None and not is_terminal(record.status):
             return
         if record.problem is not None:
+            if not (record.folder / DOCUMENT_FILE).exists():
+                return  # never ended: 0.6.x leaves an empty folder where it refuses a key
             record = self.store.read_sound(job_id)
         if home_layout(self.layout, record).root != self.layout.root:
             self.report.elsewhere.append(job_id)

@@ -211,9 +211,11 @@ def test_each_citation_fails_without_its_evidence(
 
 
 def test_an_emptied_ledger_is_no_source_at_all(story: Story) -> None:
-    """VAL-03: no store, no entry, no index: one warning, not a wall of errors."""
+    """VAL-03: no store, no entry, no index: one warning, once git too has lost them (trap 23)."""
     shutil.rmtree(story.laptop / ".aexp/ledger")
     shutil.rmtree(story.laptop / ".runs")
+    assert story.issues() == {"finding.no_run_store": "warning", "ledger.deleted": "error"}
+    story.laptop.commit_all("No ledger")
     assert story.issues() == {"finding.no_run_store": "warning"}
 
 

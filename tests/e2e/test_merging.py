@@ -251,6 +251,25 @@ def test_conflict_markers_that_are_committed_are_seen_and_mended(clones: Clones)
     check_same(clones, [0.25, 0.75])
 
 
+@pytest.mark.parametrize("committed", [False, True], ids=["added", "committed"])
+def test_backfill_of_added_markers_keeps_both_sides(clones: Clones, committed: bool) -> None:
+    """Traps 4, 72: repairing a file with markers does not drop what the other clone recorded."""
+    give(clones.second, "no program")
+    clones.first.push()
+    by_merge(clones.second).require(1)
+    done = clones.second.aexp_fast("ledger", "backfill", "--no-commit", check=False)
+    assert "is in the middle of a merge" in done.stderr
+    git(clones.second, "add", "-A")
+    if committed:
+        git(clones.second, "commit", "-q", "-m", "merged, they thought").require(0)
+    clones.second.aexp_fast("ledger", "backfill", "--no-commit")
+    assert clones.results(clones.second) == [0.25, 0.75]
+    clones.second.commit_all("repaired")
+    clones.second.push()
+    clones.first.pull()
+    check_same(clones, [0.25, 0.75])
+
+
 def test_one_git_command_with_the_driver(clones: Clones) -> None:
     """LED-14: an uninstalled clone merges with the driver given on the command line."""
     give(clones.second, "no driver")

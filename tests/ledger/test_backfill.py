@@ -188,7 +188,7 @@ def test_an_unmerged_entry_fails_alone(installed_repo: Machine) -> None:
     installed_repo.git("checkout", "-q", "main")
     installed_repo.write(name_of(job_id), "ours\n")
     installed_repo.commit_all()
-    installed_repo.git("config", "--unset-all", "merge.aexp-ledger.driver", check=False)
+    installed_repo.git("config", "--remove-section", "merge.aexp-ledger", check=False)
     installed_repo.git("merge", "theirs", check=False).require(1)
     middle = installed_repo.read(name_of(job_id))
     assert "<<<<<<<" in middle

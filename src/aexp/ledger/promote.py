@@ -12,11 +12,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import reduce
 from pathlib import Path
 
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
 from aexp.git import Git
+from aexp.ledger.resolve import both_sides
 from aexp.ledger.store import entry_path, judge
 from aexp.model.canonical import Json
 from aexp.model.entry import (
@@ -195,8 +197,8 @@ def _on_file(
 ) -> tuple[Parts | None, bytes | None, Path | None, bool]:
     """Return the entry on file, its bytes, where a corrupt one is to be kept, and if it leaks.
 
-    A corrupt file is replaced (trap 4), but what git has of it is not lost: the committed version
-    is merged when that one is sound.
+    A corrupt file is replaced (trap 4), but what git has of it is not lost: both sides of a
+    conflict, else the committed version when that one is sound, are merged.
     """
     try:
         data = path.read_bytes()
@@ -217,9 +219,14 @@ def _on_file(
     if problem.code == "ledger.conflict" and _is_unmerged(layout, problem.path):
         raise CorruptDataError(
             f"{problem.path} is in the middle of a merge",
-            hint="finish or abort the merge first (`git status` says how)",
+            hint="run `aexp ledger resolve`, or abort the merge (`git status` says how)",
         )
     kept = layout.aexp_dir / "replaced" / f"{job_id}.{os.urandom(4).hex()}.json"
+    if problem.code == "ledger.conflict":
+        # Markers that somebody added or committed: both sides must live on (trap 72).
+        sides = both_sides(layout, job_id, problem.path, data)
+        if sides is not None:
+            return reduce(merge, sides), data, kept, False
     return _committed(layout, job_id, problem.path), data, kept, False
 
 

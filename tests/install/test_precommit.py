@@ -16,7 +16,8 @@ FILES = {
     "usual": 'repos:\n  - repo: x\n    rev: "v1"  # pinned\n    hooks:\n      - id: a\n',
     "odd": (
         "# top\nrepos:\n- repo: https://x\n  rev: 'v1'   # pinned\n  hooks:\n    - id:   a\n"
-        "      args: [ \"--x\",  'y' ]\n\n    # middle\n    - id: b\n# tail\n\nci:\n    autofix: on\n"
+        "      args: [ \"--x\",  'y' ]\n\n    # middle\n    - id: b\n# tail\n\n"
+        "ci:\n    autofix: true\n"
     ),
     "wide": "default_stages: [commit]\nrepos:\n-   repo: x\n    hooks:\n    -   id: a\n",
     "no newline": "repos:\n  - repo: x\n    hooks:\n      - id: a",

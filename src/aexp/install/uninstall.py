@@ -134,10 +134,10 @@ def _remove_kb_folders(layout: Layout, removal: Removal, older: frozenset[str]) 
     for name in _KB_FOLDERS:
         folder = f"{KB_DIR_REL}/{name}"
         keep = f"{folder}/.gitkeep"
-        if keep not in older and removal.holds(folder) == {".gitkeep"}:
-            if read_or_none(layout.root / keep) == b"":
-                removal.remove(keep)
-            removal.remove_folders(folder)
+        alone = removal.holds(folder) == {".gitkeep"}
+        if alone and keep not in older and read_or_none(layout.root / keep) == b"":
+            removal.remove(keep)
+        removal.remove_folders(folder)
     removal.remove_folders(KB_DIR_REL, "kb")
 
 

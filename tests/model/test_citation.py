@@ -213,3 +213,15 @@ def test_selector_in_words() -> None:
     """VAL-04: messages show the selector as it would be typed."""
     assert describe_selector({}) == "every run"
     assert describe_selector({"condition": "full", "seed": [0, 1]}) == "condition=full, seed=[0, 1]"
+
+
+@pytest.mark.parametrize("key", [1, None, True, ("a",), 0.5])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_keys_that_are_no_text_are_refused_at_any_depth(key: object, depth: int) -> None:
+    """VAL-02, trap 27: no part of a selector is passed over."""
+    selector: dict[Any, Any] = {key: 1}
+    for _ in range(depth):
+        selector = {"a": {"b": 1, "c": selector}, "d": [2]}
+    [bad] = parse_citations([{"type": "batch", "experiment_id": "E001", "selector": selector}])
+    assert isinstance(bad, BadCitation)
+    assert "keys must be text" in bad.reason

@@ -145,10 +145,12 @@ def _batch(item: Mapping[object, object], index: int) -> Citation:
         selector = {}
     if not isinstance(selector, Mapping):
         return BadCitation(index, f"its selector is {_kind(selector)}; it must be a mapping")
-    if odd := [key for key in selector if not isinstance(key, str)]:
-        return BadCitation(index, f"its selector has the key {_show(odd[0])}; keys must be text")
-    if not _is_bounded(selector):
+    parts = _parts(selector)
+    if len(parts) > _MAX_PARTS:
         return BadCitation(index, "its selector is too large")
+    keys = [key for part in parts if isinstance(part, Mapping) for key in part]
+    if odd := [key for key in keys if not isinstance(key, str)]:
+        return BadCitation(index, f"its selector has the key {_show(odd[0])}; keys must be text")
     options = _options(item, {"type", "experiment_id", "selector"})
     return BatchCitation(experiment, {str(k): v for k, v in selector.items()}, index, options)
 
@@ -157,17 +159,21 @@ def _options(item: Mapping[object, object], known: set[str]) -> dict[str, object
     return {str(key): value for key, value in item.items() if key not in known}
 
 
-def _is_bounded(value: object) -> bool:
-    """Return whether a value has few parts (an endless one, made of YAML aliases, has not)."""
-    stack, seen = [value], 0
-    while stack and seen <= _MAX_PARTS:
+def _parts(value: object) -> list[object]:
+    """Return a value and all that is in it, or the first of it when that is more than allowed.
+
+    A value made of YAML aliases may be endless.
+    """
+    found: list[object] = []
+    stack = [value]
+    while stack and len(found) <= _MAX_PARTS:
         part = stack.pop()
-        seen += 1
+        found.append(part)
         if isinstance(part, Mapping):
             stack.extend(part.values())
         elif isinstance(part, list | tuple):
             stack.extend(part)
-    return seen <= _MAX_PARTS
+    return found
 
 
 def _kind(value: object) -> str:
@@ -224,10 +230,10 @@ def value_of(key: str, statepoint: Mapping[str, object], run_link: Mapping[str, 
     """Return what a run has under a selector's key, :data:`MISSING` when it has nothing."""
     if key in LINK_KEYS and (run_link.get(key) is not None or key not in statepoint):
         return run_link.get(key)
-    return _look_up(statepoint, key)
+    return look_up(statepoint, key)
 
 
-def _look_up(mapping: Mapping[str, object], key: str) -> object:
+def look_up(mapping: Mapping[str, object], key: str) -> object:
     """Return the value of a key, which may be a dotted path; ``MISSING`` when there is none."""
     if key in mapping:
         return mapping[key]
@@ -235,7 +241,7 @@ def _look_up(mapping: Mapping[str, object], key: str) -> object:
     while dot:
         inner = mapping.get(head, MISSING)
         if isinstance(inner, Mapping):
-            found = _look_up(inner, rest)
+            found = look_up(inner, rest)
             if found is not MISSING:
                 return found
         step, dot, rest = rest.partition(".")
@@ -249,7 +255,7 @@ def value_matches(wanted: object, actual: object) -> bool:
         return False
     if isinstance(wanted, Mapping) and wanted:
         return isinstance(actual, Mapping) and all(
-            isinstance(key, str) and value_matches(inner, _look_up(actual, key))
+            isinstance(key, str) and value_matches(inner, look_up(actual, key))
             for key, inner in wanted.items()
         )
     if isinstance(wanted, list | tuple):

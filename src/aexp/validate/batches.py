@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from aexp.model.citation import value_key, value_matches, value_of
+from aexp.model.citation import MISSING, look_up, value_key, value_of
 
 
 class Candidate(NamedTuple):
@@ -17,9 +17,9 @@ class Candidate(NamedTuple):
 
 
 class Batches:
-    """Runs by experiment, and within it by the value of each key that was ever asked for.
+    """Runs by experiment, and within it by the value at each path that was ever asked for.
 
-    A key is looked up in every run of an experiment once; each citation then costs as much as the
+    A path is looked up in every run of an experiment once; each citation then costs as much as the
     runs it matches. The answers are those of :func:`aexp.model.citation.selector_matches`.
 
     Args:
@@ -28,7 +28,7 @@ class Batches:
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._by_experiment: dict[str, list[Candidate]] = {}
-        self._by_value: dict[tuple[str, str], dict[Hashable, set[str]]] = {}
+        self._by_value: dict[tuple[str, tuple[str, ...]], dict[Hashable, set[str]]] = {}
         for candidate in candidates:
             experiment = candidate.link.get("experiment_id")
             if isinstance(experiment, str) and experiment:
@@ -37,8 +37,8 @@ class Batches:
     def matching(self, experiment_id: str, selector: Mapping[str, object]) -> frozenset[str]:
         """Return the ids of the runs that a batch citation means (VAL-04)."""
         found: set[str] | None = None
-        for key, wanted in selector.items():
-            matched = self._matching_key(experiment_id, key, wanted)
+        for path, wanted in _leaves((), selector):
+            matched = self._matching_leaf(experiment_id, path, wanted)
             found = matched if found is None else found & matched
             if not found:
                 return frozenset()
@@ -46,25 +46,32 @@ class Batches:
             return frozenset(c.job_id for c in self._by_experiment.get(experiment_id, ()))
         return frozenset(found)
 
-    def _matching_key(self, experiment_id: str, key: str, wanted: object) -> set[str]:
-        if isinstance(wanted, Mapping) and wanted:
-            return {
-                c.job_id
-                for c in self._by_experiment.get(experiment_id, ())
-                if value_matches(wanted, value_of(key, c.statepoint, c.link))
-            }
-        by_value = self._values(experiment_id, key)
+    def _matching_leaf(self, experiment_id: str, path: tuple[str, ...], wanted: object) -> set[str]:
+        by_value = self._values(experiment_id, path)
         if isinstance(wanted, list | tuple):
             keys = {value_key(wanted), *map(value_key, wanted)}
             return set().union(*(by_value.get(k, ()) for k in keys))
         return by_value.get(value_key(wanted), set())
 
-    def _values(self, experiment_id: str, key: str) -> dict[Hashable, set[str]]:
-        """Return the runs of an experiment by what they have under ``key``."""
-        known = self._by_value.get((experiment_id, key))
+    def _values(self, experiment_id: str, path: tuple[str, ...]) -> dict[Hashable, set[str]]:
+        """Return the runs of an experiment by what they have at ``path``."""
+        known = self._by_value.get((experiment_id, path))
         if known is None:
-            known = self._by_value[experiment_id, key] = {}
+            known = self._by_value[experiment_id, path] = {}
             for c in self._by_experiment.get(experiment_id, ()):
-                value = value_key(value_of(key, c.statepoint, c.link))
-                known.setdefault(value, set()).add(c.job_id)
+                value = value_of(path[0], c.statepoint, c.link)
+                for step in path[1:]:
+                    value = look_up(value, step) if isinstance(value, Mapping) else MISSING
+                known.setdefault(value_key(value), set()).add(c.job_id)
         return known
+
+
+def _leaves(
+    path: tuple[str, ...], wanted: Mapping[str, object]
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield what a selector wants at each path of keys; nested mappings are taken apart."""
+    for key, inner in wanted.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _leaves((*path, key), inner)
+        else:
+            yield (*path, key), inner

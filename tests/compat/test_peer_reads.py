@@ -206,19 +206,30 @@ def test_both_record_into_one_run_store(shared: Ours, peer: Peer, ask: Ask) -> N
     assert open_run(theirs, repo_root=machine).doc.acc == 0.5
 
 
-def test_what_it_rewrites_comes_back(shared: Ours, peer: Peer) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ledger", "promote", "RUN"),
+        ("ledger", "backfill", "--overwrite"),
+        ("link", "RUN", "--experiment", "E001", "--hypothesis", "H001"),
+    ],
+    ids=lambda c: " ".join(c[:2]),
+)
+def test_what_it_rewrites_comes_back(shared: Ours, peer: Peer, command: tuple[str, ...]) -> None:
     """Its ``--overwrite`` and ``link`` know nothing of metrics; our backfill restores them."""
     machine, job_id = shared.machine, shared.runs["complete"]
     before = entry(machine, job_id)
     kept = digests(machine / ".aexp/ledger")
     peer.aexp(machine, "ledger", "backfill")
     assert digests(machine / ".aexp/ledger") == kept  # without --overwrite it leaves entries alone
-    peer.aexp(machine, "ledger", "promote", job_id)
+    peer.aexp(machine, *(job_id if word == "RUN" else word for word in command))
     poor = entry(machine, job_id)
     assert "metrics" not in poor and "replicates" not in poor
     machine.aexp("ledger", "backfill", "--no-commit")
     after = entry(machine, job_id)
     volatile = {"promoted_at", "record_digest"}
+    if command[0] == "link":
+        volatile.add("run_link")  # this is the change that was asked for
 
     def attempts(read: dict[str, Any]) -> list[dict[str, Any]]:
         found = [{k: v for k, v in read.items() if k != "replicates"}, *read["replicates"]]
@@ -235,9 +246,13 @@ def test_installing_it_again(shared: Ours, peer: Peer) -> None:
     machine = shared.machine
     before = machine.read(".gitignore")
     peer.aexp(machine, "install", "--yes")
+    # Hooks that name its interpreter; they are the user's to remove.
+    hooks = machine.read(".claude/settings.json")
+    assert f'{peer.python.parent}/python3\\" -m aexp.hooks.' in hooks
     assert ".runs/" not in machine.read(".gitignore").splitlines()
     machine.aexp("install", "--yes")
     assert machine.read(".gitignore") == before
+    assert machine.read(".claude/settings.json") == hooks
     marker = json.loads(machine.read(".aexp/installed.json"))
     assert marker["machine_label"] == "cluster" and "python_exe" not in marker
 
@@ -255,6 +270,43 @@ def test_it_reads_golden_data_after_we_did(peer: Peer, ask: Ask, tmp_path: Path)
         assert read == entry(machine, job_id)
     code = "answer = [i.message for i in aexp.validate_repo('.', mode='kb-only').errors]"
     assert ask(machine, code) == []
+
+
+def test_it_keeps_one_result_of_a_run(shared: Ours, ask: Ask) -> None:
+    """LED-10: 0.6.1 replaces the result of a run that is run again; we keep both."""
+    code = """
+    job = aexp.create_run(experiment_id='E002', statepoint={'again': 1}, include_commit=False)
+    ends = []
+    for second in ('00', '01'):
+        aexp.runs.iso_utc_now = lambda s=second: f'2025-06-01T08:00:{s}Z'
+        with aexp.run_lifecycle(job):
+            pass
+        ends.append(job.doc.ended_at)
+    aexp.ledger.promote_to_ledger(job)
+    answer = [job.id, ends]
+    """
+    job_id, ends = ask(shared.machine, code)
+    assert ends == ["2025-06-01T08:00:00Z", "2025-06-01T08:00:01Z"]
+    again = entry(shared.machine, job_id)
+    assert again["ended_at"] == ends[1] and "replicates" not in again
+
+
+def test_it_takes_a_tombstone_for_a_run(shared: Ours, ask: Ask) -> None:
+    """LED-12: 0.6.1 has no retraction, so only ours warns of a finding that cites such a run."""
+    machine = shared.machine
+    shutil.rmtree(machine / ".runs/workspace" / shared.runs["retracted"])
+    (finding,) = (machine / "kb/research/findings").glob("F002-*.md")
+    text = finding.read_text("utf-8")
+    finding.write_text(text.replace(shared.runs["complete"], shared.runs["retracted"]), "utf-8")
+    assert ask(machine, VALIDATE)["full"] == [[], []]
+    assert any(code.startswith("finding.") for _, code in validated(machine)[1])
+
+
+def test_it_reads_longer_ids(shared: Ours, ask: Ask) -> None:
+    """KB-01: ids may grow to four digits; its loaders show runs that are linked to one."""
+    job = create_run("E002", {"digits": 4}, hypothesis_id="H1000", repo_root=shared.machine)
+    code = f"answer = aexp.summarize_run(aexp.open_run('{job.id}')).hypothesis_id"
+    assert ask(shared.machine, code) == "H1000"
 
 
 # --- identity --------------------------------------------------------------------------------

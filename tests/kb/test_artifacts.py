@@ -211,8 +211,10 @@ def test_a_linked_folder_is_said_once(repo: Machine, tmp_path: Path, place: str)
     folder = repo.path / place
     folder.rename(tmp_path / "away")
     folder.symlink_to(tmp_path / "away")
-    linked = [i for a in read_artifacts(WorkTree(repo.path)) for i in a.problems]
-    assert [(i.code, i.path) for i in linked] == [("kb.symlink", place)]
+    artifacts = read_artifacts(WorkTree(repo.path))
+    linked = [i for a in artifacts for i in a.problems]
+    assert [(i.code, i.severity, i.path) for i in linked] == [("kb.symlink", "warning", place)]
+    assert {"E001", "F001", "H001"} <= {a.id for a in artifacts}
 
 
 def test_a_file_that_is_a_folder(tmp_path: Path) -> None:

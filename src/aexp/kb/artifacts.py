@@ -188,7 +188,10 @@ def _paths(tree: Tree, kind: Kind, conflicted: set[str]) -> Iterator[str]:
 
 
 def _linked(tree: Tree) -> Iterator[Artifact]:
-    """Yield a problem for each link that hides artifacts: a file, one of our folders, one above."""
+    """Yield a problem for each link that hides artifacts: a file, one of our folders, one above.
+
+    A file behind a link is not read. A folder is, here, so that it is only a warning.
+    """
     for path in tree.links(KB_DIR_REL):
         kind = _kind_at(path)
         if kind is None:
@@ -196,7 +199,8 @@ def _linked(tree: Tree) -> Iterator[Artifact]:
         message = f"{path} is a symbolic link, and git shares only where it points"
         artifact_id = id_of_file(_name(path)) or ""
         known = artifact_id if artifact_id[:1] == LETTERS[kind] else ""
-        issue = _issue("kb.symlink", path, message)
+        is_folder = any(f"{folder}/".startswith(f"{path}/") for folder in FOLDERS.values())
+        issue = Issue("kb.symlink", "warning" if is_folder else "error", message, path)
         yield Artifact(kind, known, path, problems=(issue,))
 
 

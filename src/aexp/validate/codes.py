@@ -87,8 +87,8 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     ),
     "kb.not_utf8": _error("The file is not UTF-8 text.", "save it as UTF-8"),
     "kb.symlink": _error(
-        "An artifact, or a folder of them, is a symbolic link, so other clones may not have it.",
-        "put the file itself there",
+        "An artifact is a symbolic link, which is not followed; a folder of them is a warning.",
+        "put the file itself there: git shares only where a link points",
     ),
     "kb.type_mismatch": _error(
         "The frontmatter's type is not what the folder holds.",

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from aexp.errors import UsageError
-from aexp.ledger.merge_driver import conflict_text, merge_files
+from aexp.ledger.merge_driver import (
+    DRIVER_NAME,
+    conflict_text,
+    driver_arguments,
+    merge_files,
+)
 from aexp.ledger.resolve import apply, plan_resolution
 from aexp.ledger.versions import sides_of
 from aexp.model.canonical import canonical_bytes, signac_id
@@ -161,7 +166,8 @@ def test_an_edit_against_a_removal_is_kept(repo: Machine, removed: str) -> None:
     assert repo.status() == ""
 
 
-def test_two_runs_that_git_paired_go_their_own_ways(repo: Machine) -> None:
+@pytest.mark.parametrize("driver", [(), driver_arguments()], ids=["text merge", "driver"])
+def test_two_runs_that_git_paired_go_their_own_ways(repo: Machine, driver: tuple[str, ...]) -> None:
     """Trap 74: an edit that rename detection moved into another run's entry goes back."""
     big = {"params": {f"p{i}": i for i in range(80)}}
     base, theirs = (version("cluster", wallclock_s=s, **big) for s in (1.0, 2.0))
@@ -172,7 +178,8 @@ def test_two_runs_that_git_paired_go_their_own_ways(repo: Machine) -> None:
     repo.git("checkout", "-q", "main")
     (repo / PATH).unlink()
     put(repo, moved, "another run", OTHER_PATH)
-    repo.git("-c", "merge.renames=true", "merge", "-q", "side", check=False).require(1)
+    repo.write(".git/info/attributes", f".aexp/ledger/** merge={DRIVER_NAME}\n")
+    repo.git("-c", "merge.renames=true", *driver, "merge", "-q", "side", check=False).require(1)
     assert OTHER_PATH in repo.git("ls-files", "-u").stdout, "git pairs the two"
     said = resolve(repo).stdout
     assert f"git had it as {OTHER_PATH}" in said
@@ -354,6 +361,7 @@ def test_named_paths_only(repo: Machine) -> None:
     resolve(repo, ".aexp/ledger")
     assert b"<<<<<<<" not in read(repo, OTHER_PATH)
     assert "is no file of the ledger" in resolve(repo, "train.py", code=2).stderr
+    assert "there is no file" in resolve(repo, ".aexp/ledger/mistyped.json", code=4).stderr
     with pytest.raises(UsageError):
         plan_resolution(open_layout(repo.path), ["kb"])
 
@@ -384,6 +392,41 @@ def test_a_file_that_changes_meanwhile_is_left(repo: Machine) -> None:
     assert list(apply(layout, plan)) == [PATH]
     assert read(repo) == ALL_THREE
     assert repo.git("ls-files", "-u").stdout != ""
+
+
+def test_a_locked_index_is_no_loss(repo: Machine) -> None:
+    """LED-05: git cannot add what was mended; it is whole, and the same call ends the work."""
+    diverge(repo, BASE, OURS, THEIRS)
+    merge(repo)
+    lock = repo / ".git/index.lock"
+    lock.touch()
+    done = resolve(repo, code=9)
+    assert "git add failed: " in done.stderr
+    assert read(repo) == UNION
+    assert repo.git("ls-files", "-u").stdout != ""
+    lock.unlink()
+    resolve(repo)
+    assert repo.status() == f"M  {PATH}\n"
+
+
+def test_a_criss_cross_merge(repo: Machine) -> None:
+    """LED-10: with several ancestors git merges those first; markers in a base do no harm."""
+    put(repo, BASE)
+    for branch, data in (("left", OURS), ("right", THEIRS)):
+        repo.git("checkout", "-q", "-b", branch, "main")
+        put(repo, data)
+    first, second = repo.git("rev-parse", "left", "right").stdout.split()
+    for branch, other in (("left", second), ("right", first)):
+        repo.git("checkout", "-q", branch)
+        repo.git("merge", "-q", other, check=False).require(1)
+        resolve(repo)
+        repo.git("commit", "-q", "-m", "merged")
+        own = version(branch, wallclock_s=7.0)
+        put(repo, merge_files(None, read(repo), own, PATH).data)
+    repo.git("merge", "-q", "left", check=False).require(1)
+    assert b"<<<<<<<" in repo.git("show", f":1:{PATH}").stdout.encode()
+    resolve(repo)
+    assert machines_in(read(repo)) == {"laptop", "cluster", "left", "right"}
 
 
 def test_other_records_are_left(repo: Machine) -> None:

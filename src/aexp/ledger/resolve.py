@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aexp.errors import AexpError, CorruptDataError, GitError, UsageError
+from aexp.errors import AexpError, CorruptDataError, GitError, NotFoundError, UsageError
 from aexp.git import Git
 from aexp.ledger.merge_driver import merge_files, sound_parts, union
 from aexp.ledger.store import entry_job_id, entry_path
@@ -76,15 +76,13 @@ def plan_resolution(layout: Layout, only: Sequence[str] = ()) -> ResolvePlan:
 
     Raises:
         UsageError: a path is outside the ledger.
+        NotFoundError: a path is neither in the work tree nor in conflict.
         GitError: git failed.
     """
-    for path in only:
-        if path != LEDGER_DIR_REL and not path.startswith(f"{LEDGER_DIR_REL}/"):
-            raise UsageError(
-                f"{path} is no file of the ledger", hint=f"the ledger is {LEDGER_DIR_REL}/"
-            )
-    planner = _Planner(layout)
     stages = unmerged(layout) if layout.git_dir is not None else {}
+    for path in only:
+        _check_wanted(layout, path, stages)
+    planner = _Planner(layout)
     for path, item in sorted(stages.items()):
         if _is_wanted(path, only):
             planner.unmerged(item)
@@ -147,6 +145,18 @@ def _keep_aside(layout: Layout, item: Mended) -> None:
         return
     name = f"{Path(item.path).stem}.{os.urandom(4).hex()}.json"
     write_atomic(layout.aexp_dir / "replaced" / name, item.seen, tmp_dir=layout.tmp_dir)
+
+
+def _check_wanted(layout: Layout, path: str, stages: Iterable[str]) -> None:
+    if path != LEDGER_DIR_REL and not path.startswith(f"{LEDGER_DIR_REL}/"):
+        raise UsageError(
+            f"{path} is no file of the ledger", hint=f"the ledger is {LEDGER_DIR_REL}/"
+        )
+    known = os.path.lexists(layout.root / path) or any(_is_wanted(p, [path]) for p in stages)
+    if not known:
+        raise NotFoundError(
+            f"there is no file {path}", hint="leave the path out to mend the whole ledger"
+        )
 
 
 def _is_wanted(path: str, only: Sequence[str]) -> bool:

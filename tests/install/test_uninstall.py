@@ -176,7 +176,6 @@ def test_artifacts_ledger_indexes_and_runs_stay(installed_repo: Machine) -> None
     assert "visible_to_git" not in out
     assert "??" not in installed_repo.status()
     assert not (installed_repo / ".aexp/installed.json").exists()
-    installed_repo.aexp_fast("validate")
 
 
 def test_runs_that_git_sees_afterwards_are_told_of(installed_repo: Machine) -> None:

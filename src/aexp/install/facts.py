@@ -20,7 +20,7 @@ from aexp.install.driver import configured_command
 from aexp.install.ignored import Hiding, hiding_rules
 from aexp.ledger.backfill import STALE_TEMP_S
 from aexp.ledger.merge_driver import DRIVER_NAME
-from aexp.repo import Layout, read_installed, run_store_is_gone
+from aexp.repo import Layout, open_layout, run_store_is_gone
 from aexp.runs.overview import Overview, overview
 from aexp.runs.recover import LEFTOVER_AGE_S
 from aexp.storage.atomic import TEMP_SUFFIX
@@ -157,10 +157,8 @@ def _has_block(content: bytes | None, block: Block) -> bool:
 
 
 def _marker_problem(layout: Layout) -> str:
-    if layout.home != layout.root:
-        return ""
     try:
-        read_installed(layout.root)
+        open_layout(layout.root)
     except CorruptDataError as error:
         return error.message
     return ""

@@ -194,7 +194,10 @@ def read_installed(root: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise CorruptDataError(f"{INSTALLED_REL} cannot be read: {error.strerror}") from None
+        raise CorruptDataError(
+            f"{INSTALLED_REL} cannot be read: {error.strerror}",
+            hint="move it away, then run `aexp install --yes`",
+        ) from None
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aexp.clock import utc_now
-from aexp.errors import CorruptDataError, UsageError
+from aexp.errors import CorruptDataError, StorageError, UsageError
 from aexp.kb import frontmatter, markdown
 from aexp.kb.allocate import next_id, used_numbers
 from aexp.kb.artifacts import Artifact, require_artifact
@@ -146,8 +146,18 @@ def _create(
             if write_new(path, text.encode("utf-8"), tmp_dir=layout.tmp_dir):
                 break
         for parent_path, data in patches.items():
-            write_atomic(parent_path, data, tmp_dir=layout.tmp_dir)
+            _patch(layout, parent_path, data, new_id)
     return Created(new_id, path, tuple(patches))
+
+
+def _patch(layout: Layout, path: Path, data: bytes, new_id: str) -> None:
+    try:
+        write_atomic(path, data, tmp_dir=layout.tmp_dir)
+    except StorageError as error:
+        raise StorageError(
+            f"{new_id} was made, but not linked: {error.message}",
+            hint=f"add [[{new_id}]] under ## Links of {layout.relative(path)}",
+        ) from error
 
 
 def _tree(layout: Layout) -> WorkTree:

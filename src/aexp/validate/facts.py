@@ -1,7 +1,8 @@
 """Everything the rules judge, gathered once (architecture: a rule is a function of facts).
 
 Gathering reads and writes nothing (model.md, decision 13). It starts git at most twice: to see
-what is unmerged, and, when a finding cites something in the ledger, what is not committed.
+what is unmerged, and, when a finding cites something, what is not committed; when that shows an
+entry to be lost, it is read from the last commit.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citati
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.runs_index import Indexes, KnownRun, read_indexes
+from aexp.storage.state import FileState
 from aexp.tree import Tree, WorkTree
 from aexp.validate.batches import Batches, Candidate
 from aexp.validate.lost import lost_entries
@@ -192,10 +194,11 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
     if mode == "kb":
         return Facts(mode, strict_runs, artifacts, findings, experiments)
 
-    ledger = read_ledger(seen)
+    ledger = read_ledger(seen, layout=layout if on_disk else None)
     store = RunStore(layout)
     records = tuple(store.records()) if store.exists() else ()
-    record_paths = {r.job_id: layout.relative(r.folder) for r in records}
+    workspace = layout.relative(store.workspace)
+    record_paths = {r.job_id: f"{workspace}/{r.job_id}" for r in records}
     runs = _unite(ledger, records, record_paths)
     indexes = read_indexes(seen)
     unusable = {p.job_id: p for p in ledger.problems if p.job_id and p.job_id not in ledger.entries}
@@ -360,6 +363,9 @@ class _OneLook:
 
     def links(self, folder: str) -> list[str]:
         return self._tree.links(folder)
+
+    def state(self, path: str) -> FileState | None:
+        return self._tree.state(path)
 
     def conflicted(self, folder: str) -> list[str]:
         if self._conflicted is None:

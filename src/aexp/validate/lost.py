@@ -12,6 +12,7 @@ from aexp.git import Git
 from aexp.ledger.store import Ledger, entry_job_id, judge
 from aexp.model.status import TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.tree import GitTree
 from aexp.validate.batches import Candidate
 
 
@@ -44,16 +45,10 @@ def _job_id(path: str) -> str | None:
 
 def _in_head(layout: Layout, gone: Mapping[str, str]) -> Iterator[tuple[str, Candidate]]:
     """Yield those that HEAD has as the usable entry of a run that ended."""
-    git = Git(layout.root)
-    paths = sorted(gone)
-    asked = "".join(f"HEAD:{path}\n" for path in paths)
-    answers = git.run("cat-file", "--batch-check", stdin=asked.encode()).text.splitlines()
-    objects = {
-        path: words[0]
-        for path, answer in zip(paths, answers, strict=True)
-        if (words := answer.split())[1:2] == ["blob"]
-    }
-    for path, data in zip(objects, git.read_objects(objects.values()), strict=True):
+    if Git(layout.root).run("rev-parse", "-q", "--verify", "HEAD", check=False).returncode:
+        return  # before the first commit
+    head = GitTree(layout.root, commit="HEAD")
+    for path, data in head.read_many(p for p in head.files(LEDGER_DIR_REL) if p in gone):
         entry, _ = judge(gone[path], path, data)
         if entry is not None and entry["status"] in TERMINAL_STATUSES:
             yield path, Candidate(gone[path], entry["statepoint"], entry.get("run_link") or {})

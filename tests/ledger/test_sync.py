@@ -305,6 +305,72 @@ def test_another_remote(two_machines: TwoMachines, tmp_path: Path) -> None:
     assert "hint: there are: origin, second" in done.stderr
 
 
+def test_a_branch_that_was_removed_there(two_machines: TwoMachines) -> None:
+    """LED-14: a branch that somebody removed from the remote is not pushed anew unasked."""
+    cluster = two_machines.cluster
+    cluster.git("checkout", "-q", "-b", "work")
+    put_run(cluster, 1)
+    sync(cluster)
+    two_machines.laptop.git("push", "-q", "origin", "--delete", "work")
+    put_run(cluster, 2)
+    done = sync(cluster, code=9)
+    assert "error: origin/work is gone from the remote" in done.stderr
+    assert "`git push origin work:work`" in done.stderr
+    assert "work" not in cluster.git("ls-remote", "origin").stdout
+
+
+def test_a_linked_work_tree(two_machines: TwoMachines) -> None:
+    """Model.md 12: a linked work tree shares its own branch."""
+    cluster = two_machines.cluster
+    side = Machine(cluster.path.parent / "side")
+    cluster.git("worktree", "add", "-q", "-b", "side", str(side.path))
+    side.aexp("run", "--sp", "seed=1", "--", "true")
+    put_run(cluster, 2, worktree=str(cluster.path))
+    assert "to origin/side, a new branch there" in sync(side).stdout
+    sync(cluster)
+    assert [len(entries(machine)) for machine in (side, cluster)] == [1, 1]
+    assert (side.status(), cluster.status()) == ("", "")
+
+
+def test_a_shallow_clone(two_machines: TwoMachines, tmp_path: Path) -> None:
+    """LED-14, trap 78: a history that is cut off too early to merge is told as that."""
+    cluster = two_machines.cluster
+    url = f"file://{two_machines.remote}"
+    share(cluster, "a.txt", "1\n")
+    cluster.git("clone", "-q", "--depth", "1", url, str(tmp_path / "shallow"))
+    shallow = Machine(tmp_path / "shallow")
+    shallow.git("config", "user.name", "s")
+    shallow.git("config", "user.email", "s@example.org")
+    put_run(shallow, 1)
+    sync(shallow)
+    shallow.git("reset", "-q", "--hard", "HEAD~1")
+    shallow.git("commit", "-q", "--amend", "-m", "another beginning")
+    done = sync(shallow, code=9)
+    assert "run `git fetch --unshallow`" in done.stderr
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["as configured", "GIT_SSH_COMMAND"])
+def test_ssh_asks_nothing_without_a_terminal(
+    two_machines: TwoMachines, tmp_path: Path, chosen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LED-14: no terminal, no question: ssh runs in batch mode, unless the user's own word is
+    the environment's; what it says is told."""
+    cluster, said = two_machines.cluster, tmp_path / "said"
+    ssh = cluster.write(
+        "../bin/ssh", f'#!/bin/sh\necho "$@" >> {said}\necho No entry. >&2\nexit 255\n'
+    )
+    ssh.chmod(0o755)
+    cluster.git("config", "core.sshCommand", f"{ssh.resolve()} -i key")
+    if chosen:
+        monkeypatch.setenv("GIT_SSH_COMMAND", f"{ssh.resolve()} -F mine")
+    cluster.git("remote", "set-url", "origin", "somewhere:project.git")
+    done = sync(cluster, code=9)
+    assert "error: origin cannot be fetched: No entry.\n" in done.stderr
+    arguments = said.read_text("utf-8")
+    assert arguments.startswith("-F mine" if chosen else "-i key -o BatchMode=yes")
+    assert ("BatchMode" in arguments) is not chosen
+
+
 def test_an_unreachable_remote(two_machines: TwoMachines) -> None:
     """LED-14: one line says what git said, and the ledger's commit stays."""
     cluster = two_machines.cluster

@@ -34,7 +34,11 @@ def sync(
         bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")
     ] = False,
 ) -> None:
-    """Share the ledger and fetch the others': backfill, commit, fetch, merge, push."""
+    """Share the ledger and fetch the others': backfill, commit, fetch, merge, push.
+
+    Only ledger files are committed, but the whole branch is pushed, commits of your own included.
+    Where a person must decide, it stops and leaves everything as it was.
+    """
     from aexp.ledger.sync import SyncReport
     from aexp.ledger.sync import sync as run_sync
 

@@ -126,9 +126,10 @@ def sync(
             if refused is None:
                 return report
             reason = refused
+    who = "another git works in this clone" if ".lock'" in reason else "others push meanwhile"
     raise GitError(
         f"not synchronized after {attempts} {'try' if attempts == 1 else 'tries'}: {reason}",
-        hint="others push at the same time; nothing is lost, run `aexp sync` again",
+        hint=f"{who}; nothing is lost, run `aexp sync` again",
     )
 
 

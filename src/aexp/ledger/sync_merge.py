@@ -25,7 +25,10 @@ from aexp.ledger.sync_remote import Target, relevant_line
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree
 
-NO_HOOKS: Final = f"core.hooksPath={os.devnull}"
+QUIETLY: Final = (
+    f"core.hooksPath={os.devnull}", "merge.autoStash=false", "core.quotePath=false",
+)  # fmt: skip
+"""No hooks, as for the ledger's commit; nothing of the user's is ever stashed."""
 _PROBE: Final = f"{LEDGER_DIR_REL}/{'0' * 32}.json"
 _USAGE: Final = 129
 """What git exits with when it does not know an option."""
@@ -145,9 +148,11 @@ def _write_tree(
     if done.returncode == _USAGE:
         return None
     if done.returncode not in (0, 1):
+        hint = "nothing was changed; merge them with git once, then run `aexp sync` again"
+        if git.run("rev-parse", "--is-shallow-repository", check=False).text == "true":
+            hint = "this clone is shallow; run `git fetch --unshallow`, then `aexp sync` again"
         raise GitError(
-            f"git cannot merge the two histories: {relevant_line(done.stderr)}",
-            hint="nothing was changed; merge them with git once, then run `aexp sync` again",
+            f"git cannot merge the two histories: {relevant_line(done.stderr)}", hint=hint
         )
     tree, *paths = (os.fsdecode(field) for field in done.stdout.split(b"\0") if field)
     return tree, sorted(set(paths))
@@ -217,8 +222,8 @@ def _users_attributes(git: Git) -> bytes:
 def _move_to(git: Git, commit: str) -> Blocked | None:
     """Move the branch, the index and the work tree forward to ``commit``, or change nothing."""
     done = git.run(
-        "merge", "--ff-only", "--quiet", "--no-autostash", "--no-overwrite-ignore", commit,
-        config=[NO_HOOKS, "core.quotePath=false"], check=False,
+        "merge", "--ff-only", "--quiet", "--no-overwrite-ignore", commit,
+        config=QUIETLY, check=False,
     )  # fmt: skip
     return None if done.returncode == 0 else _blocked(done.stderr)
 
@@ -241,8 +246,8 @@ def _merge_in_place(layout: Layout, git: Git, theirs: str, target: Target) -> Bl
     """
     with _merge_config(layout, git) as config:
         done = git.run(
-            "merge", "--no-ff", "--quiet", "--no-autostash", "-m", f"Merge {target.name}", theirs,
-            config=[*config, NO_HOOKS, "core.quotePath=false"], check=False,
+            "merge", "--no-ff", "--quiet", "-m", f"Merge {target.name}", theirs,
+            config=[*config, *QUIETLY], check=False,
         )  # fmt: skip
     if done.returncode == 0:
         return None

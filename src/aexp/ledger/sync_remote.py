@@ -126,7 +126,7 @@ def fetch(git: Git, target: Target) -> str | None:
         GitError: the remote cannot be reached, or refuses.
     """
     done = git.run(
-        "fetch", "--quiet", "--no-recurse-submodules", "--no-write-fetch-head", target.remote,
+        "fetch", "--quiet", "--no-recurse-submodules", target.remote,
         f"+refs/heads/{target.remote_branch}:{_FETCHED}",
         config=_unattended(git), check=False,
     )  # fmt: skip
@@ -135,11 +135,23 @@ def fetch(git: Git, target: Target) -> str | None:
         git.run("update-ref", "-d", _FETCHED)
         return tip
     if "couldn't find remote ref" in done.stderr:
+        _refuse_deleted(git, target)
         return None
     raise GitError(
         f"{target.remote} cannot be fetched: {relevant_line(done.stderr)}",
         hint="nothing is lost: the ledger is committed here; run `aexp sync` again later",
     )
+
+
+def _refuse_deleted(git: Git, target: Target) -> None:
+    """Stop when the remote had the branch once: pushing would undo that somebody removed it."""
+    known = git.run("rev-parse", "-q", "--verify", f"refs/remotes/{target.name}", check=False)
+    if known.returncode == 0:
+        raise GitError(
+            f"{target.name} is gone from the remote",
+            hint=f"switch to a branch that is there, or push this one again:"
+            f" `git push {target.remote} {target.branch}:{target.remote_branch}`",
+        )
 
 
 def push(git: Git, target: Target) -> str | None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
+from aexp.storage.state import FileState, file_state
 
 _EMPTY_FILE = frozenset(
     (
@@ -52,6 +53,9 @@ class Tree(Protocol):
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
         """Yield each path with its bytes, or with the error that kept it from being read."""
+
+    def state(self, path: str) -> FileState | None:
+        """Return the state of a file on disk; None when there is none, or it is not on disk."""
 
     def conflicted(self, folder: str) -> list[str]:
         """Return the sorted paths below ``folder`` that git's index holds unmerged."""
@@ -111,6 +115,10 @@ class WorkTree:
                     yield path, stream.read()
             except OSError as error:
                 yield path, error
+
+    def state(self, path: str) -> FileState | None:
+        """See :meth:`Tree.state`."""
+        return file_state(f"{self._root}{os.sep}{path}")
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
@@ -216,6 +224,10 @@ class GitTree:
                 yield path, next(contents)
             else:
                 yield path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def state(self, path: str) -> FileState | None:
+        """See :meth:`Tree.state`: objects of git have none."""
+        return None
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""

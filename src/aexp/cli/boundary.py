@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import re
 import sys
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     be_lenient()
+    # What a command reads, it keeps until it ends: looking for garbage in it only takes time.
+    gc.set_threshold(100_000, 50, 100)
     try:
         try:
             code = _run(arguments)

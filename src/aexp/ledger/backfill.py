@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from aexp.cache import Remembered, remember
 from aexp.errors import AexpError, NotTerminalError, StorageError
 from aexp.ledger.promote import (
     Outcome,
@@ -23,12 +24,14 @@ from aexp.ledger.promote import (
     with_stamps,
 )
 from aexp.ledger.store import entry_file
+from aexp.model.canonical import digest_of
 from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter, Staged
 from aexp.storage.state import FileState, file_state
 from aexp.workspace.store import DOCUMENT_FILE, RunRecord, RunStore, encode_document
+from aexp.workspace.streams import stream_states
 
 CHUNK = 2000
 """Runs that are written before one flush makes them durable together."""
@@ -74,9 +77,13 @@ def backfill(
     """
     store = RunStore(layout)
     report = BackfillReport()
-    job = _Backfill(store, layout, label, roots_of(layout), report)
-    for chunk in _chunks(store.ids()):
+    roots = roots_of(layout)
+    ids = store.ids()
+    proved = remember(layout, "promoted", len(ids))
+    job = _Backfill(store, layout, label, roots, _context(roots), report, proved)
+    for chunk in _chunks(ids):
         job.run(chunk)
+    job.remember(ids)
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
@@ -113,7 +120,16 @@ class _Backfill:
     layout: Layout
     label: str | None
     roots: Sequence[Root]
+    context: bytes
     report: BackfillReport
+    proved: Remembered
+    right: dict[str, tuple[Seen, bytes]] = field(default_factory=dict)
+
+    def remember(self, ids: Sequence[str]) -> None:
+        """Keep in the cache which entries are right, so that the next backfill need not ask."""
+        for job_id, (seen, facts) in self.right.items():
+            self.proved.put(job_id, facts, *seen)
+        self.proved.save(ids)
 
     def run(self, ids: Sequence[str]) -> None:
         documents = BatchWriter(self.layout.run_store / ".aexp-tmp")
@@ -144,6 +160,10 @@ class _Backfill:
         self, job_id: str, documents: BatchWriter, entries: BatchWriter, ready: list[_Ready]
     ) -> None:
         seen = see(self.store, self.layout, job_id)
+        facts = self.proved.get(job_id, *seen)
+        if facts is not None and facts == self._facts(job_id):
+            self.report.skipped.append(job_id)
+            return
         record = self.store.read(job_id)
         if record.problem is None and not is_terminal(record.status):
             return
@@ -158,6 +178,7 @@ class _Backfill:
         document = with_stamps(record.document, prepared)
         if document == record.document and prepared.data is None:
             self._note(job_id, prepared.promotion)
+            self._is_right(record, seen)
             return
         keep_aside(self.layout, record, prepared)
         staged_document = staged_entry = None
@@ -179,6 +200,7 @@ class _Backfill:
                     documents.put(one.document)
                 if one.entry is not None:
                     entries.put(one.entry)
+                self._is_right(one.record, see(self.store, self.layout, job_id))
         except (AexpError, OSError):
             return False
         finally:
@@ -198,6 +220,14 @@ class _Backfill:
         else:
             self._note(job_id, promotion)
 
+    def _is_right(self, record: RunRecord, seen: Seen) -> None:
+        home = record.document.get("worktree")
+        if self.proved.cache is not None and home in (None, str(self.layout.root)):
+            self.right[record.job_id] = seen, self._facts(record.job_id)
+
+    def _facts(self, job_id: str) -> bytes:
+        return self.context + stream_states(f"{self.store.workspace}{os.sep}{job_id}")
+
     def _note(self, job_id: str, promotion: Promotion) -> None:
         clear_pending(self.layout, job_id)
         {
@@ -212,6 +242,11 @@ class _Backfill:
 _PER_RUN = (AexpError, OSError, ValueError, TypeError, KeyError)
 
 Seen: TypeAlias = tuple[FileState | None, FileState | None]
+
+
+def _context(roots: Sequence[Root]) -> bytes:
+    """Return what an entry depends on beside the run's files: what paths are rewritten to."""
+    return digest_of(repr(list(roots)).encode("utf-8", "surrogateescape")).encode()
 
 
 def see(store: RunStore, layout: Layout, job_id: str) -> Seen:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
+import msgspec
+
+from aexp.cache import NOTHING, remember
 from aexp.errors import CorruptDataError, NewerSchemaError
 from aexp.model.canonical import canonical_bytes, decode_json
 from aexp.model.entry import (
@@ -25,6 +28,7 @@ from aexp.model.entry import (
 from aexp.model.ids import is_job_id
 from aexp.model.sanitize import certainly_without_secrets, find_secrets
 from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.storage.state import FileState
 from aexp.tree import Tree
 
 _PREFIX = f"{LEDGER_DIR_REL}/"
@@ -80,7 +84,7 @@ def entry_job_id(path: str) -> str | None:
     return name[:-5] if not slash or shard == name[:2] else None
 
 
-def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
+def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = None) -> Ledger:
     """Read every entry of ``tree``.
 
     A file that is no entry is a problem in the result; nothing it holds can raise.
@@ -88,6 +92,8 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
     Args:
         tree: the files.
         find_leaks: look for secrets too (``ledger.unsanitized``), which listings need not do.
+        layout: the repository whose work tree ``tree`` is; what its cache remembers of unchanged
+            files is not read again. None reads every file.
     """
     paths = tree.files(LEDGER_DIR_REL)
     candidates = [path for path in paths if _is_run_file(path)]
@@ -95,7 +101,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
     entries: dict[str, LedgerEntry] = {}
     found: dict[str, str] = {}
     problems: list[LedgerProblem] = []
-    for path, data in tree.read_many(candidates):
+    for path, (entry, trouble) in _judge_all(tree, candidates, find_leaks, layout):
         job_id = entry_job_id(path)
         if job_id is None:
             problems.append(_stray(path))
@@ -104,7 +110,6 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
             message = "it is unmerged in git's index; finish the merge"
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
             continue
-        entry, trouble = judge(job_id, path, data, find_leaks=find_leaks)
         problems.extend(trouble)
         if entry is None:
             continue
@@ -120,6 +125,55 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True) -> Ledger:
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
     problems.sort(key=lambda p: (p.path, p.code))
     return Ledger(entries, found, tuple(problems))
+
+
+Verdict: TypeAlias = "tuple[LedgerEntry | None, Sequence[LedgerProblem]]"
+
+
+def _judge_all(
+    tree: Tree, paths: Sequence[str], find_leaks: bool, layout: Layout | None
+) -> Iterator[tuple[str, Verdict]]:
+    """Yield each of ``paths`` with what :func:`judge` says of its file, in order."""
+    remembered = NOTHING if layout is None else remember(layout, "entry", len(paths))
+    if remembered.cache is None:
+        for path, data in tree.read_many(paths):
+            yield path, _judge_file(path, data, find_leaks)
+        return
+    verdicts: dict[str, Verdict] = {}
+    states: dict[str, FileState | None] = {}
+    for path in paths:
+        state = tree.state(path)
+        facts = remembered.get(path, state)
+        if facts is None:
+            states[path] = state
+        else:
+            verdicts[path] = _decode_verdict(facts)
+    for path, data in tree.read_many(states):
+        verdict = verdicts[path] = _judge_file(path, data, True)
+        facts = None if isinstance(data, OSError) else _encode_verdict(verdict)
+        if facts is not None:
+            remembered.put(path, facts, states[path])
+    remembered.save(paths)
+    for path in paths:
+        yield path, verdicts[path]
+
+
+def _judge_file(path: str, data: bytes | OSError, find_leaks: bool) -> Verdict:
+    job_id = entry_job_id(path)
+    return (None, ()) if job_id is None else judge(job_id, path, data, find_leaks=find_leaks)
+
+
+def _encode_verdict(verdict: Verdict) -> bytes | None:
+    entry, problems = verdict
+    try:
+        return msgspec.msgpack.encode((entry, [astuple(problem) for problem in problems]))
+    except (OverflowError, ValueError, TypeError):  # an integer of more than 64 bits
+        return None
+
+
+def _decode_verdict(facts: bytes) -> Verdict:
+    entry, problems = msgspec.msgpack.decode(facts)
+    return entry, [LedgerProblem(*problem) for problem in problems] if problems else ()
 
 
 def judge(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from aexp.errors import NotFoundError
 from aexp.ledger.store import Ledger, entry_files, entry_job_id, read_ledger
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import is_job_id, resolve_prefix
+from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunRecord, RunStore
@@ -30,30 +32,30 @@ class RunView:
     record: RunRecord | None
     entry: LedgerEntry | None
 
-    @property
+    @cached_property
     def problem(self) -> str | None:
         """What is wrong with the run's files here, or None."""
         return self.record.problem if self.record is not None else None
 
-    @property
+    @cached_property
     def _sound(self) -> RunRecord | None:
         return None if self.problem else self.record
 
-    @property
+    @cached_property
     def status(self) -> str:
         """The status here; the ledger's when the run is not here, or damaged here."""
         if self._sound is not None:
             return self._sound.status
         return self.entry["status"] if self.entry is not None else "damaged"
 
-    @property
+    @cached_property
     def statepoint(self) -> Mapping[str, Json]:
         """The state point."""
         if self.record is not None and self.record.statepoint:
             return self.record.statepoint
         return self.entry["statepoint"] if self.entry is not None else {}
 
-    @property
+    @cached_property
     def link(self) -> Mapping[str, Json]:
         """The current run link; empty for an unlinked run."""
         if self._sound is not None:
@@ -61,7 +63,7 @@ class RunView:
         link = self.entry.get("run_link") if self.entry is not None else None
         return dict(link) if link else {}
 
-    @property
+    @cached_property
     def experiment_id(self) -> str:
         """The experiment, or an empty string."""
         return str(self.link.get("experiment_id") or "")
@@ -69,8 +71,8 @@ class RunView:
     @property
     def metrics(self) -> dict[str, Json]:
         """Final values by metric name: the ledger's, else those recorded here so far."""
-        if self.entry is not None and "metrics" in self.entry:
-            return {k: v.get("value") for k, v in self.entry["metrics"].items()}
+        if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
+            return {k: v.get("value") for k, v in self.entry.get("metrics", {}).items()}
         attempt = (self.record.document if self.record else {}).get("attempt_id")
         if self.record is None or not isinstance(attempt, str):
             return {}
@@ -80,8 +82,8 @@ class RunView:
     @property
     def params(self) -> dict[str, Json]:
         """Parameters learned during the run."""
-        if self.entry is not None and "params" in self.entry:
-            return dict(self.entry["params"])
+        if self.entry is not None and ("params" in self.entry or is_terminal(self.status)):
+            return dict(self.entry.get("params", {}))
         attempt = (self.record.document if self.record else {}).get("attempt_id")
         if self.record is None or not isinstance(attempt, str):
             return {}
@@ -108,7 +110,7 @@ class RunView:
 
 def all_runs(layout: Layout, ledger: Ledger | None = None) -> Iterator[RunView]:
     """Yield every run of ledger and run store, sorted by id (LED-11)."""
-    entries = (ledger or read_ledger(_tree(layout), find_leaks=False)).entries
+    entries = (ledger or read_ledger(_tree(layout), find_leaks=False, layout=layout)).entries
     here = {record.job_id: record for record in RunStore(layout).records()}
     for job_id in sorted({*entries, *here}):
         yield RunView(job_id, here.get(job_id), entries.get(job_id))

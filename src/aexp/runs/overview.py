@@ -78,7 +78,7 @@ def overview(layout: Layout) -> Overview:
     result = Overview(layout.machine_label, layout.is_installed)
     has_git = layout.git_dir is not None
     tree = WorkTree(layout.root, has_git=has_git)
-    ledger = read_ledger(tree)
+    ledger = read_ledger(tree, find_leaks=False, layout=layout)
     _count_entries(result, ledger)
     runs = _look_at_runs(result, layout, ledger)
     if has_git:

@@ -30,6 +30,7 @@ from aexp.model.stream import (
     summarize,
 )
 from aexp.storage.jsonl import LineWriter, bad_line, read_lines
+from aexp.storage.state import file_state
 
 STREAMS_DIR: Final = "streams"
 FLUSH_RECORDS: Final = 1000
@@ -160,6 +161,22 @@ def stream_files(run_folder: Path, attempt_id: str) -> list[Path]:
             return sorted(Path(e.path) for e in entries if e.name.endswith(".jsonl"))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def stream_states(run_folder: str) -> bytes:
+    """Return text that changes whenever a stream of the run does; empty without streams."""
+    found: list[str] = []
+    try:
+        with os.scandir(f"{run_folder}{os.sep}{STREAMS_DIR}") as attempts:
+            for attempt in attempts:
+                with os.scandir(attempt.path) as streams:
+                    for stream in streams:
+                        found.append(f"{attempt.name}/{stream.name}:{file_state(stream.path)}")
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return os.urandom(16)  # not to be told: never the same twice
+    return "\n".join(sorted(found)).encode("utf-8", "surrogateescape")
 
 
 def read_stream(path: Path) -> Iterator[Record]:

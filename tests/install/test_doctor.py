@@ -173,7 +173,7 @@ CASES: dict[str, tuple[Callable[[Machine], object], str, str, str, str]] = {
         "1 ledger file unusable", "aexp validate",
     ),
     "no identity": (
-        lambda m: (m.git("config", "--unset", "user.name"), m.git("config", "--unset", "user.email")),
+        lambda m: [m.git("config", "--unset", f"user.{key}") for key in ("name", "email")],
         "identity", "warn", "who you are", "git config user.name",
     ),
     "no remote": (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aexp.errors import CorruptDataError, UsageError
+from aexp.errors import CorruptDataError, StorageError, UsageError
 from aexp.install import install_scaffold
 from aexp.install.precommit import CONFIG_REL, add_hook, remove_hook
 from aexp.yaml import load
@@ -120,6 +120,19 @@ def test_a_file_that_is_no_text_is_refused(repo: Machine) -> None:
     done = repo.aexp_fast("install", "--yes", "--pre-commit", check=False)
     assert done.returncode == CorruptDataError.exit_code
     assert "line 2" in done.stderr
+
+
+def test_a_link_is_refused_and_stays_a_link(repo: Machine) -> None:
+    """INS-08, trap 49: another repository's configuration is not ours to change."""
+    repo.write("shared.yaml", FILES["usual"])
+    (repo / CONFIG_REL).symlink_to("shared.yaml")
+    done = repo.aexp_fast("install", "--yes", "--pre-commit", check=False)
+    assert done.returncode == StorageError.exit_code
+    assert (repo / CONFIG_REL).is_symlink()
+    assert repo.read("shared.yaml") == FILES["usual"]
+    repo.aexp_fast("install", "--yes")
+    repo.aexp_fast("uninstall", "--yes")
+    assert (repo / CONFIG_REL).is_symlink()
 
 
 @pytest.mark.parametrize("options", [["--pre-commit"], ["--with", "pre-commit"]])

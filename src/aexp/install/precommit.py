@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from aexp.errors import CorruptDataError
+from aexp.errors import CorruptDataError, StorageError
 from aexp.install.changes import Change, read_or_none
 from aexp.repo import Layout
 from aexp.yaml import YamlError, edit_round_trip, load, scalars
@@ -44,8 +44,11 @@ def plan_hook(layout: Layout) -> tuple[Change, ...]:
 
     Raises:
         CorruptDataError: the file is there and is no configuration of pre-commit, with the line.
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or is a symbolic link, which writing would replace.
     """
+    if (layout.root / CONFIG_REL).is_symlink():
+        hint = "add the hook to the file it leads to, or put a copy in its place"
+        raise StorageError(f"{CONFIG_REL} is a symbolic link", hint=hint)
     data = read_or_none(layout.root / CONFIG_REL)
     text = _decoded(data or b"")
     changed = add_hook(text)
@@ -62,7 +65,7 @@ def plan_hook_removal(layout: Layout) -> tuple[Change, ...]:
         StorageError: the file cannot be read.
     """
     data = read_or_none(layout.root / CONFIG_REL)
-    if data is None:
+    if data is None or (layout.root / CONFIG_REL).is_symlink():
         return ()
     try:
         text = _decoded(data)

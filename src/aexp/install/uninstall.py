@@ -28,7 +28,7 @@ from aexp.workspace.store import CONFIG_FILE, CONFIG_TEXT, RunStore
 
 _KB_FOLDERS = ("hypotheses", "experiments", "findings")
 _BLOCKS = ((ATTRIBUTES, GITATTRIBUTES), (".gitignore", GITIGNORE))
-_CACHES = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
+_CACHES = tuple(f"index.sqlite{suffix}" for suffix in ("", "-journal", "-wal", "-shm"))
 _SHARED = (".gitignore", ATTRIBUTES, ".claude", KB_DIR_REL, CONFIG_REL, WORKFLOW_REL)
 
 

@@ -63,7 +63,7 @@ def find_peer() -> Peer | str:
     ``AEXP_PEER_PYTHON`` names its interpreter; else it is where ``make test`` puts it.
     """
     python = Path(NAMED) if NAMED else CHECKOUT / ".venv" / "peer" / "bin" / "python"
-    if not python.exists():
+    if not python.is_file():
         return f"agentic-experiments {VERSION} is not installed; `make test` puts it in .venv/peer"
     code = "import importlib.metadata as m; print(m.version('agentic-experiments'))"
     done = subprocess.run(

@@ -236,6 +236,7 @@ def test_a_run_store_that_is_gone_is_said_and_not_made_anew(
     listed = repo.aexp_fast("list-runs")
     assert "1" in listed.stdout
     assert listed.stderr.count("is not there") == 1
+    assert repo.aexp_fast("status").stderr.count("is not there") == 1
     again = repo.aexp_fast("install", "--yes")
     assert "run_store_missing" in again.stdout
     checked = repo.aexp_fast("doctor", check=False)

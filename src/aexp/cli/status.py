@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aexp.cli.opening import open_for_reading
 from aexp.cli.output import one_line, say, say_json
 from aexp.errors import UsageError
-from aexp.repo import open_layout
 
 if TYPE_CHECKING:
     from aexp.runs.overview import Overview
@@ -35,7 +35,7 @@ def status(
 
     if format not in ("text", "json"):
         raise UsageError(f"there is no format {format!r}", hint="one of: text, json")
-    found = overview(open_layout())
+    found = overview(open_for_reading())
     if format == "json":
         say_json(asdict(found))
         return

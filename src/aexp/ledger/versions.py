@@ -44,8 +44,8 @@ def unmerged(layout: Layout) -> dict[str, Unmerged]:
     places: list[tuple[str, int, str]] = []
     for item in git.nul_fields("ls-files", "-u", "-z", "--", LEDGER_DIR_REL):
         meta, path = item.split("\t", 1)
-        _, oid, stage = meta.split(" ")
-        places.append((path, int(stage), oid))
+        _, oid, number = meta.split(" ")
+        places.append((path, int(number), oid))
     found: dict[str, Unmerged] = {}
     contents = git.read_objects(oid for _, _, oid in places)
     for (path, stage, _), data in zip(places, contents, strict=True):

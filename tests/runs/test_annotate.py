@@ -229,6 +229,25 @@ def test_a_promotion_that_fails(installed_repo: Machine, run: str) -> None:
     assert "ledger_error" not in document(installed_repo, run)
 
 
+def test_a_kill_before_the_entry(
+    installed_repo: Machine, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RUN-04: the note is in the document, ``status`` sees that the entry lacks it, and the next
+    recording heals it."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aexp.runs.annotate.promote_record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            set_note(open_layout(installed_repo.path), run, "kept")
+    assert json.loads(aexp(installed_repo, "status", "--format", "json").stdout)["cut_off"] == [run]
+    aexp(installed_repo, "run", "--", "true")
+    assert entry_of(installed_repo, run)["note"] == "kept"
+    assert json.loads(aexp(installed_repo, "status", "--format", "json").stdout)["cut_off"] == []
+
+
 # --- other trackers ------------------------------------------------------------------------------
 
 

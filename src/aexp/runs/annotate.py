@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aexp.errors import AexpError, UnsafeValueError, UsageError
-from aexp.ledger.promote import Promotion, promote_record, roots_of
+from aexp.ledger.promote import (
+    Promotion,
+    home_layout,
+    mark_pending,
+    promote_record,
+    roots_of,
+)
 from aexp.model.canonical import Json
 from aexp.model.project import note_of, tags_of
 from aexp.model.sanitize import find_absolute_paths, find_secrets
@@ -264,6 +270,10 @@ def _apply(
         nonlocal changed
         after = change(document)
         changed = after is not None
+        if changed and is_terminal(document.get("status")):
+            # A kill before the entry is written is then seen, and healed (RUN-04).
+            record = RunRecord(job_id, {}, document, store.folder(job_id))
+            mark_pending(home_layout(layout, record), job_id)
         return after
 
     record = store.update(job_id, watched)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,17 +39,14 @@ The same where each run has an attempt and a stream of three metrics, as aexp re
 peer knows neither. The floor of the backfills reads the streams too."""
 
 
-def measure(options: Options) -> list[Report]:
-    """Measure every size, then the largest once more with recorded metrics."""
-    reports = []
+def measure(options: Options) -> Iterator[Report]:
+    """Measure every size, and the smallest once more with recorded metrics."""
     for size in options.sizes:
         shape = Shape(size, options.findings)
-        reports.append(_measure_one(options, shape, f"{size:,} runs, {options.findings} findings"))
-    largest = Shape(max(options.sizes), options.findings, streams=True)
-    alone = replace(options, peer=None, repeats=min(options.repeats, 3))
-    title = f"{largest.runs:,} runs with metrics, {options.findings} findings"
-    reports.append(_measure_one(alone, largest, title))
-    return reports
+        yield _measure_one(options, shape, f"{size:,} runs, {options.findings} findings")
+    least = Shape(min(options.sizes), options.findings, streams=True)
+    title = f"{least.runs:,} runs with metrics, {options.findings} findings"
+    yield _measure_one(replace(options, peer=None), least, title)
 
 
 def _measure_one(options: Options, shape: Shape, title: str) -> Report:

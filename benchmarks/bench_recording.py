@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ _SYNC = re.compile(r"\b(?:fsync|fdatasync|syncfs|sync|sync_file_range)\(")
 _GIT = re.compile(r'execve\("(?:[^"]*/)?git", .*= 0$')
 
 
-def measure(options: Options) -> list[Report]:
+def measure(options: Options) -> Iterator[Report]:
     """Measure recording in one process, against plain durable writes and, if given, MLflow."""
     folder = options.work / "recording"
     folder.mkdir(parents=True)
     try:
-        return [_measure_in(options, folder)]
+        yield _measure_in(options, folder)
     finally:
         shutil.rmtree(folder)
 

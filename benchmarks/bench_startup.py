@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from harness import Command, Options, Report, Row, Target, side_by_side
 
@@ -14,7 +15,7 @@ TARGETS = {
 }
 
 
-def measure(options: Options) -> list[Report]:
+def measure(options: Options) -> Iterator[Report]:
     """Measure starting up, taking turns with a bare interpreter."""
     ours, peer = options.ours, options.peer
     commands = {
@@ -37,4 +38,4 @@ def measure(options: Options) -> list[Report]:
     note = f"{options.starts} starts each. The floor is `{FLOOR}`."
     if peer is not None:
         note += " The peer has no `--version`; its `aexp version` was measured."
-    return [Report("Start-up", rows, note)]
+    yield Report("Start-up", rows, note)

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import aexp
@@ -70,10 +71,10 @@ def _measure(options: Options, only: list[str]) -> list[Report]:
         if only and name not in only:
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
-        found: list[Report] = importlib.import_module(script.stem).measure(options)
+        found: Iterator[Report] = importlib.import_module(script.stem).measure(options)
         for report in found:
             print(report.markdown(), flush=True)
-        reports += found
+            reports.append(report)
     return reports
 
 

@@ -17,11 +17,11 @@ from types import ModuleType
 
 import pytest
 
+from tests.compat.peer import find_peer
 from tests.support.machines import Machine
 from tests.support.sealed import CHECKOUT
 
 BENCHMARKS = CHECKOUT / "benchmarks"
-PEER_PYTHON = CHECKOUT / ".venv" / "peer" / "bin" / "python"
 RUNS, FINDINGS = 40, 8
 
 
@@ -114,16 +114,14 @@ def test_a_synthetic_repository_is_valid(tmp_path: Path, streams: bool) -> None:
     assert ("metrics" in json.loads(entry.read_text())) is streams
 
 
-@pytest.mark.skipif(not PEER_PYTHON.is_file(), reason="the peer is not installed")
 def test_a_synthetic_repository_is_valid_for_the_peer(tmp_path: Path) -> None:
     """agentic-experiments 0.6.1 finds no error in it either, before and after its backfill."""
+    peer = find_peer()
+    if isinstance(peer, str):
+        pytest.skip(peer)
     root = generate(tmp_path / "repo")
     for arguments in (["validate"], ["ledger", "backfill"], ["validate"]):
-        done = subprocess.run(
-            [PEER_PYTHON.parent / "aexp", *arguments],
-            cwd=root, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        peer.aexp(Machine(root), *arguments)
     assert len(list((root / ".aexp" / "ledger").glob("*.json"))) == RUNS
 
 

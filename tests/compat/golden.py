@@ -53,12 +53,17 @@ def golden_repo(folder: Path) -> Machine:
 
 
 def digests(folder: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the SHA-256 of every file below ``folder`` outside ``.git``, by relative path."""
+    """Return the SHA-256 of every file below ``folder``, by relative path.
+
+    Left out are ``.git`` and the cache, the one thing a reading verb may write (decision 13).
+    """
     root = Path(folder)
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and ".git" not in path.relative_to(root).parts
+        if path.is_file()
+        and ".git" not in path.relative_to(root).parts
+        and not path.name.startswith("index.sqlite")
     }
 
 

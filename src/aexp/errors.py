@@ -61,6 +61,22 @@ class NotFoundError(AexpError, LookupError):
     summary = "A run, experiment, hypothesis, finding or file that was named does not exist."
 
 
+class CommandNotFoundError(NotFoundError):
+    """The program of ``aexp run`` does not exist; the shell's own status for it (RUN-05)."""
+
+    code = "command-not-found"
+    exit_code = 127
+    summary = "The program that `aexp run` was given does not exist."
+
+
+class CommandNotExecutableError(NotFoundError):
+    """The program of ``aexp run`` cannot be executed; the shell's own status for it (RUN-05)."""
+
+    code = "command-not-executable"
+    exit_code = 126
+    summary = "What `aexp run` was given is no program that can be executed."
+
+
 class AmbiguousIdError(NotFoundError):
     """An id prefix names more than one thing."""
 

@@ -20,7 +20,11 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from aexp import settings
-from aexp.errors import NotFoundError, StorageError
+from aexp.errors import (
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    StorageError,
+)
 from aexp.model.owner import Liveness, Owner
 
 FORWARDED = tuple(
@@ -217,12 +221,14 @@ def _start(
         hints = {
             errno.ENOEXEC: "a script needs a first line such as #!/bin/sh",
             errno.E2BIG: "the arguments are too long together",
+            errno.EACCES: "name its interpreter, or make it executable with `chmod +x`",
         }
+        number = getattr(error, "errno", None) or errno.EINVAL
+        missing = number in (errno.ENOENT, errno.ENOTDIR) or not command[0]
+        kind = CommandNotFoundError if missing else CommandNotExecutableError
         usual = "check the spelling, and that the program is on your PATH"
-        raise NotFoundError(
-            f"cannot start {command[0]!r}: {reason}",
-            hint=hints.get(getattr(error, "errno", None) or 0, usual),
-        ) from None
+        hint = usual if missing else hints.get(number, usual)
+        raise kind(f"cannot start {command[0]!r}: {reason}", hint=hint) from None
 
 
 def _give_up(child: subprocess.Popen[bytes]) -> None:

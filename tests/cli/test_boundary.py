@@ -20,7 +20,13 @@ import typer
 
 import aexp
 from aexp.cli import app, main, output
-from aexp.errors import AexpError, UsageError, error_classes
+from aexp.errors import (
+    AexpError,
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    UsageError,
+    error_classes,
+)
 from tests.support.machines import Machine, checkout_environ, run_command, run_in_process
 
 CLI = [sys.executable, "-m", "aexp"]
@@ -80,7 +86,10 @@ def test_error_codes_are_a_table() -> None:
     """Style "one error boundary": every code is named once, and no exit code is a shell's own."""
     classes = list(error_classes())
     assert len({kind.code for kind in classes}) == len(classes) > 10
-    assert all(0 < kind.exit_code < 64 and kind.summary.endswith(".") for kind in classes)
+    shells = {CommandNotExecutableError: 126, CommandNotFoundError: 127}
+    assert {kind: kind.exit_code for kind in shells} == shells
+    assert all(0 < k.exit_code < 64 or k in shells for k in classes)
+    assert all(kind.summary.endswith(".") for kind in classes)
 
 
 @pytest.mark.parametrize(

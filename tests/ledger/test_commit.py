@@ -300,4 +300,4 @@ def test_a_waiting_index_lock(installed_repo: Machine) -> None:
     put_run(installed_repo)
     lock = installed_repo.write(".git/index.lock", "")
     threading.Timer(0.5, lock.unlink).start()
-    assert "committed 1 ledger files" in backfill(installed_repo).require(0).stdout
+    assert "committed 1 ledger file as" in backfill(installed_repo).require(0).stdout

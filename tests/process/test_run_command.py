@@ -205,16 +205,25 @@ def test_killed_by_a_signal(tmp_path: Path) -> None:
     assert run(["sh", "-c", "kill -9 $$"], tmp_path / "log").returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", ["no-such-program", "./missing", "./not-executable", "."])
+@pytest.mark.parametrize(
+    ("name", "code", "hint"),
+    [
+        ("no-such-program", 127, "PATH"),
+        ("./missing", 127, "PATH"),
+        ("", 127, "PATH"),
+        ("./not-executable", 126, "chmod"),
+        (".", 126, "chmod"),
+    ],
+)
 def test_programs_that_cannot_be_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int, hint: str
 ) -> None:
-    """Trap 32: a clear line with a hint, and exit code 4."""
+    """Trap 32: a clear line with a hint, and the status that a shell gives."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "not-executable").write_text("#!/bin/sh\n")
     with pytest.raises(NotFoundError, match="cannot start") as caught:
         run([name], tmp_path / "log")
-    assert (caught.value.exit_code, "PATH" in (caught.value.hint or "")) == (4, True)
+    assert (caught.value.exit_code, hint in (caught.value.hint or "")) == (code, True)
 
 
 def test_a_script_without_its_first_line(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import aexp
 from aexp.cli.output import (
@@ -20,7 +21,7 @@ from aexp.cli.output import (
     say,
     within,
 )
-from aexp.errors import AexpError, StorageError
+from aexp.errors import AexpError, NotARepositoryError, StorageError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -91,6 +92,9 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise  # our own output
+        if _is_nowhere():
+            gone = NotARepositoryError("the working directory does not exist any more")
+            return fail(gone.message, "go to one that does: cd …", gone.exit_code)
         if error.errno not in _REFUSALS:
             return fail(*_unexpected(error, arguments))
         where = os.fsdecode(error.filename or "the disk")
@@ -98,6 +102,15 @@ def _run(arguments: list[str]) -> int:
         return fail(_from_root(f"{where}: {error.strerror}"), hint, StorageError.exit_code)
     except Exception as error:
         return fail(*_unexpected(error, arguments))
+
+
+def _is_nowhere() -> bool:
+    """Return whether the working directory has been removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _from_root(message: str) -> str:

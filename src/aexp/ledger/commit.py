@@ -20,6 +20,7 @@ from aexp.errors import CommitSkippedError, GitError
 from aexp.git import Git, GitResult
 from aexp.ledger.store import entry_job_id, judge
 from aexp.repo import INDEX_DIR_REL, LEDGER_DIR_REL, Layout
+from aexp.tree import WorkTree
 
 OTHER_SHARED = ("kb", "aexp.yaml", ".gitignore", ".gitattributes", ".claude/commands", "templates")
 """Shared paths that the ledger's commit leaves alone, but that other clones need."""
@@ -141,7 +142,12 @@ def uncommitted_entries(layout: Layout) -> list[str]:
 def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
     good: list[str] = []
     skipped: dict[str, str] = {}
+    # Of a conflict without markers nobody has said which side it is, or that it is both.
+    unmerged = set(WorkTree(layout.root).conflicted(LEDGER_DIR_REL))
     for path in _changed_paths(git, LEDGER_DIR_REL):
+        if path in unmerged:
+            skipped[path] = "it is unmerged; see `aexp ledger resolve`"
+            continue
         job_id = entry_job_id(path)
         data = (layout.root / path).read_bytes()
         if job_id is None:

@@ -29,8 +29,15 @@ from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter, Staged
+from aexp.storage.cache import pack_states
 from aexp.storage.state import FileState, file_state
-from aexp.workspace.store import DOCUMENT_FILE, RunRecord, RunStore, encode_document
+from aexp.workspace.store import (
+    DOCUMENT_FILE,
+    STATEPOINT_FILE,
+    RunRecord,
+    RunStore,
+    encode_document,
+)
 from aexp.workspace.streams import stream_states
 
 CHUNK = 2000
@@ -226,7 +233,9 @@ class _Backfill:
             self.right[record.job_id] = seen, self._facts(record.job_id)
 
     def _facts(self, job_id: str) -> bytes:
-        return self.context + stream_states(f"{self.store.workspace}{os.sep}{job_id}")
+        folder = f"{self.store.workspace}{os.sep}{job_id}"
+        statepoint = file_state(f"{folder}{os.sep}{STATEPOINT_FILE}")
+        return self.context + pack_states(statepoint) + stream_states(folder)
 
     def _note(self, job_id: str, promotion: Promotion) -> None:
         clear_pending(self.layout, job_id)

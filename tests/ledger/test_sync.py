@@ -595,6 +595,28 @@ def test_a_removed_entry_and_a_changed_one(two_machines: TwoMachines) -> None:
     assert snapshot(laptop) == before
 
 
+def test_a_removed_entry_is_not_paired_with_a_new_one(two_machines: TwoMachines) -> None:
+    """Trap 74: git takes a new entry for the old one under another name; the edit of the one does
+    not end in the other, but stops as the conflict that it is (removed here, changed there)."""
+    cluster, laptop = two_machines.cluster, two_machines.laptop
+    old = put_run(cluster, 1, note="long and the same " * 50)
+    cluster.aexp_fast("sync")
+    laptop.aexp_fast("sync")
+    cluster.git("rm", "-q", name_of(old))
+    cluster.git("commit", "-q", "-m", "away with it")
+    (cluster / f".runs/workspace/{old}").rename(cluster.path.parent / "away")
+    new = put_run(cluster, 2, note="long and the same " * 50)
+    sync(cluster)
+    laptop.write("train.py", "print('more')\n")
+    put_run(laptop, 1, note="long and the same " * 50, status="failed")
+    laptop.aexp_fast("ledger", "backfill")
+    before = snapshot(laptop)
+    done = sync(laptop, code=9)
+    assert "conflicts with origin/main: .aexp/ledger/" in done.stderr
+    assert snapshot(laptop) == before
+    assert entry_of(cluster, new)["statepoint"]["seed"] == 2
+
+
 def test_a_mixture_is_never_taken(two_machines: TwoMachines) -> None:
     """Traps 72, 73: where attributes of the repository turn the driver off, git's own merge of
     two entries is refused."""

@@ -107,9 +107,6 @@ def _merge_commit(layout: Layout, git: Git, ours: str, theirs: str, target: Targ
     """Make the merge commit and return its id; None when this git cannot do it beforehand."""
     with _merge_config(layout, git) as config:
         written = _write_tree(git, ours, theirs, config)
-        if written is not None and any(path.startswith(LEDGER_DIR_REL) for path in written[1]):
-            # Git may have paired a removed entry with another run's new one (trap 74).
-            written = _write_tree(git, ours, theirs, [*config, "merge.renames=false"])
     if written is None:
         return None
     tree, conflicts = written

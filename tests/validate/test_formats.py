@@ -209,3 +209,17 @@ def test_the_line_of_a_citation(world: World, written: str, lines: list[int | No
     found = world.issues("finding.broken_run_citation")
     assert [i.detail["index"] for i in found] == list(range(len(lines)))
     assert [i.detail.get("line") for i in found] == lines
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("output", ["json", "sarif"])
+def test_documents_in_any_encoding(world: World, output: str, encoding: str) -> None:
+    """VAL-01: where the output cannot hold a letter, JSON's own escape stands for it."""
+    world.machine.write("kb/research/findings/é→🧪.md", "x")
+    env = {"PYTHONIOENCODING": encoding}
+    done = world.machine.aexp("validate", "--format", output, env=env, check=False).require(1)
+    value = json.loads(done.stdout)
+    if output == "json":
+        assert {i["path"] for i in value["issues"]} == {"kb/research/findings/é→🧪.md"}
+    else:
+        check_log(value)

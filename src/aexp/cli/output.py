@@ -86,6 +86,9 @@ def say_json(value: Any) -> None:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(value), indent=2, sort_keys=True, ensure_ascii=False)
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    if encoding not in ("utf-8", "utf8"):  # `be_lenient` writes escapes that JSON does not know
+        text = json.dumps(json.loads(text), indent=2, sort_keys=True)
     print(text)
 
 

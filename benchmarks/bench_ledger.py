@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from generate import Shape
 from harness import Command, Options, Report, Row, Samples, Target, side_by_side
 from stage import Stage, drop_cache, fresh_copy, sync_disks, written_manifest
+from synthetic_runs import Shape
 
 FLOOR = str(Path(__file__).with_name("floor.py"))
 BACKFILL, AGAIN, LIST, VALIDATE = "backfill, first", "backfill, again", "list-runs", "validate"

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from generate import Shape, generate
+from generate import generate
 from harness import Options, Report, Row, Samples, Target
+from synthetic_runs import Shape
 
 HERE = Path(__file__).resolve().parent
 RUN, WITH_GIT, METRIC = "run, without git", "run, with git", "`log_metric`"

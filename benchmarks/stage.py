@@ -8,7 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from generate import Shape, generate
+from generate import generate
+from synthetic_runs import Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ RUNS, FINDINGS = 40, 8
 def bench() -> Iterator[dict[str, ModuleType]]:
     """The modules of the benchmarks, which live outside the package."""
     names = (
-        "harness", "generate", "stage", "machine", "run",
+        "harness", "generate", "synthetic_runs", "synthetic_kb", "stage", "machine", "run",
         "bench_startup", "bench_ledger", "bench_recording",
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
@@ -137,7 +137,7 @@ def test_the_generator_spares_a_folder_with_something_in_it(tmp_path: Path) -> N
 
 
 def test_too_few_runs_for_the_findings_are_refused(bench: dict[str, ModuleType]) -> None:
-    shape = bench["generate"].Shape(runs=10, findings=2, experiments=5)
+    shape = bench["synthetic_runs"].Shape(runs=10, findings=2, experiments=5)
     with pytest.raises(ValueError, match="at least 20 runs"):
         bench["generate"].generate(Path("nowhere"), shape)
     assert not Path("nowhere").exists()

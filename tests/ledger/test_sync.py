@@ -631,6 +631,22 @@ def test_a_mixture_is_never_taken(two_machines: TwoMachines) -> None:
     assert snapshot(laptop) == before
 
 
+def test_a_mixture_that_git_made_is_seen(two_machines: TwoMachines) -> None:
+    """Trap 73: two entries put together line by line read as JSON, with one result lost; their
+    digests tell, and the machine that has the run repairs its entry."""
+    cluster, laptop = two_machines.cluster, two_machines.laptop
+    job_id = put_run(cluster, 1)
+    put_run(laptop, 1, status="failed")
+    sync(cluster)
+    laptop.aexp_fast("ledger", "backfill")
+    laptop.write(".git/info/attributes", ".aexp/ledger/** merge=union\n")
+    laptop.pull()
+    assert laptop.read(name_of(job_id)).count('"record_digest"') == 2
+    assert "ledger.digest_mismatch" in laptop.aexp_fast("validate", check=False).stdout
+    laptop.aexp_fast("ledger", "backfill")
+    assert machines_of(laptop, job_id) >= {"laptop"}
+
+
 def test_unrelated_histories(two_machines: TwoMachines) -> None:
     """LED-14: another repository's branch is not merged."""
     laptop = two_machines.laptop

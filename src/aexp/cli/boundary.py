@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             code = _run(arguments)
         finally:
             flush()
+    except KeyboardInterrupt:  # while the commands were loaded, or at the last flush
+        code = INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         discard_output()
         code = BROKEN_PIPE

@@ -111,4 +111,5 @@ def runs_export_index(
 
 def _width() -> int | None:
     """Return the terminal's width; None when the output goes elsewhere, one line per issue."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    shown = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if shown else None

@@ -140,13 +140,12 @@ def _check_value(value: Json, where: str) -> None:
             f"{where} is {value}, which a state point cannot hold",
             hint="leave the key out, or force a string with key:=value",
         )
-    if isinstance(value, str) and any(0xD800 <= ord(char) < 0xE000 for char in value):
-        raise UnsafeValueError(
-            f"{where} is no valid Unicode text", hint="write it in UTF-8, or leave it out"
-        )
+    if isinstance(value, str):
+        _check_text(value, where)
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if not _KEY.fullmatch(key) or any(0xD800 <= ord(char) < 0xE000 for char in key):
+            _check_text(key, repr(key))
+            if not _KEY.fullmatch(key):
                 raise UsageError(
                     f"{key!r} cannot be a key of a state point",
                     hint="use a short name without control characters, such as lr",
@@ -155,3 +154,11 @@ def _check_value(value: Json, where: str) -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _check_value(item, f"{where}[{index}]")
+
+
+def _check_text(text: str, where: str) -> None:
+    if any(0xD800 <= ord(char) < 0xE000 for char in text):
+        raise UnsafeValueError(
+            f"{where} is no valid Unicode text",
+            hint="write it in UTF-8, and say so to programs: LC_ALL=C.UTF-8",
+        )

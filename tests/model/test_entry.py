@@ -20,6 +20,7 @@ from aexp.model.entry import (
     prove_identity,
     put_together,
     record_digest,
+    seal,
     take_apart,
 )
 
@@ -249,6 +250,15 @@ def test_round_trip(parts: Parts) -> None:
     assert encoded(take_apart(read)) == encode_entry(made)
     assert is_unprovable(made) == bool(parts.identity_redacted)
     assert prove_identity(made) == (made["statepoint"] == POINT)
+
+
+@given(versions())
+def test_sealing_encodes_what_putting_together_gives(parts: Parts) -> None:
+    """LED-06: the entry and its bytes are the same whether they are encoded once or twice."""
+    entry, data = seal(parts)
+    assert entry == put_together(parts)
+    assert data == encode_entry(entry)
+    assert record_digest(entry) == entry["record_digest"]
 
 
 def test_unknown_fields_survive() -> None:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import filelock
 import pytest
 
 from aexp.errors import LockTimeoutError, StorageError
@@ -42,6 +43,32 @@ def test_processes_exclude_each_other(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
     run_together(_count, [(str(tmp_path), 40)] * 3)
     assert (tmp_path / "counter").read_text() == "120"
+
+
+def test_it_is_the_lock_that_filelock_takes(tmp_path: Path) -> None:
+    """LED-05: the quick way and filelock's own, which waits, exclude each other both ways."""
+    path = tmp_path / "l"
+    theirs = filelock.FileLock(path, timeout=0)
+    with file_lock(path), pytest.raises(filelock.Timeout):
+        theirs.acquire()
+    with theirs, pytest.raises(LockTimeoutError), file_lock(path, timeout=0.05):
+        pytest.fail("both hold it")
+
+
+def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
+    """LED-05: a worker forked while a lock is held has a copy of it, which must not count."""
+    path = tmp_path / "l"
+    with file_lock(path):
+        child = os.fork()
+        if child == 0:
+            time.sleep(30)
+            os._exit(0)
+    try:
+        with file_lock(path, timeout=0.5):
+            assert path.exists()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_threads_exclude_each_other(tmp_path: Path) -> None:

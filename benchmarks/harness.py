@@ -120,7 +120,7 @@ class Target:
     def text(self, unit: str) -> str:
         """Return the promise as the table shows it."""
         limit = human(self.limit) if unit else f"{self.limit:g}"
-        return f"≤ floor + {limit}" if self.above_floor else f"≤ {limit}"
+        return f"≤ floor+{limit}" if self.above_floor else f"≤ {limit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class Row:
             times(self.ratio),
             times(self.speedup),
             self.target.text(self.aexp.unit) if self.target else NOTHING,
-            {True: "met", False: "**MISSED**", None: ""}[self.met],
+            {True: "met", False: "MISSED", None: ""}[self.met],
         ]
 
 
@@ -220,7 +220,7 @@ def times(factor: float | None) -> str:
     """Return a ratio as the tables show it."""
     if factor is None:
         return NOTHING
-    return f"{factor:.0f} ×" if factor >= 10 else f"{factor:.1f} ×"
+    return f"{factor:.0f}×" if factor >= 10 else f"{factor:.1f}×"
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,7 @@ def _apply(
         changed = after is not None
         if changed and is_terminal(document.get("status")):
             # A kill before the entry is written is then seen, and healed (RUN-04).
-            record = RunRecord(job_id, {}, document, store.folder(job_id))
+            record = RunRecord(job_id, {}, document, store.workspace)
             mark_pending(home_layout(layout, record), job_id)
         return after
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aexp.cli.options import RunId, RunIds
 from aexp.cli.output import note as warn
 from aexp.cli.output import say
 from aexp.errors import AexpError, PartialFailureError
@@ -14,8 +15,6 @@ from aexp.repo import Layout, open_layout
 
 if TYPE_CHECKING:
     from aexp.runs.annotate import Annotated as Done
-
-RunId = Annotated[str, typer.Argument(help="A run id, or the beginning of one.", metavar="RUN")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tag(
-    run_ids: Annotated[
-        list[str], typer.Argument(help="Run ids, or the beginnings of some.", metavar="RUN…")
-    ],
+    run_ids: RunIds,
     add: Annotated[
         list[str] | None, typer.Option("--add", help="A tag to add; may be repeated.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 from aexp.repo import Layout, open_layout
 
@@ -40,9 +41,7 @@ def renumber(
     to: Annotated[
         str | None, typer.Option("--to", help="The new id; the next free one when left out.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Give one of two files that share an id an id of its own, and mend what refers to it."""
     from aexp.kb.renumber import renumber as run_renumber

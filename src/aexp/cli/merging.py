@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 from aexp.errors import PartialFailureError
 from aexp.repo import Layout, open_layout
@@ -39,9 +40,7 @@ def resolve(
         list[str] | None,
         typer.Argument(help="Files or folders of the ledger; all of it when none.", metavar="PATH"),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Say what would be done, and change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Mend entries in conflict: both sides become one entry, and git is told so."""
     from aexp.ledger.resolve import apply, plan_resolution

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 from aexp.errors import PartialFailureError
 from aexp.repo import Layout, open_layout
@@ -30,9 +31,7 @@ def sync(
         int,
         typer.Option("--attempts", min=1, max=100, help="How often to try while others push too."),
     ] = 5,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Say what would be done, and do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Share the ledger and fetch the others': backfill, commit, fetch, merge, push.
 

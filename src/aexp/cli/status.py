@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from aexp.cli.opening import open_for_reading
+from aexp.cli.options import TextFormat
 from aexp.cli.output import one_line, say, say_json
-from aexp.errors import UsageError
 
 if TYPE_CHECKING:
     from aexp.runs.overview import Overview
@@ -25,16 +25,12 @@ def register(app: typer.Typer) -> None:
     app.command("status")(status)
 
 
-def status(
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
-) -> None:
+def status(format: TextFormat = "text") -> None:
     """Show what is here, what is in the ledger, and what is not shared yet. Changes nothing."""
     from dataclasses import asdict
 
     from aexp.runs.overview import overview
 
-    if format not in ("text", "json"):
-        raise UsageError(f"there is no format {format!r}", hint="one of: text, json")
     found = overview(open_for_reading())
     if format == "json":
         say_json(asdict(found))

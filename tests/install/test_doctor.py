@@ -242,7 +242,7 @@ def test_nothing_installed(repo: Machine) -> None:
     """INS-10: exit 1, and the first remedy leads to a sound installation."""
     done = repo.aexp_fast("doctor", check=False)
     assert done.returncode == 1
-    assert "aexp is not installed here: run `aexp install --yes`" in done.stdout
+    assert "aexp is not installed here; run `aexp install --yes`" in done.stdout
     repo.aexp_fast("install", "--yes")
     done = repo.aexp_fast("doctor")
     assert done.stdout.splitlines()[-1] == "Sound, with 1 to know about."

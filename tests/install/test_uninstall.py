@@ -295,12 +295,20 @@ def test_in_folders_of_weird_names(repo: Machine, weird_path: Path) -> None:
 # --- kills ---------------------------------------------------------------------------------------
 
 
+EVERY = 1_000_000
+KILLS = [10, pytest.param(EVERY, marks=pytest.mark.slow)]
+"""At how many of its points a command is killed."""
+
+
 def spread(points: int, count: int) -> list[int]:
-    """Return ``count`` numbers below ``points``, evenly spread."""
-    return sorted({points * number // count for number in range(count)})
+    """Return ``count`` numbers below ``points``, evenly spread; all of them when there are less."""
+    return sorted({points * number // min(count, points) for number in range(min(count, points))})
 
 
-def test_a_killed_uninstall_is_completed_by_the_next(repo: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("points", KILLS)
+def test_a_killed_uninstall_is_completed_by_the_next(
+    repo: Machine, tmp_path: Path, points: int
+) -> None:
     """INS-10: the marker goes last, so nothing is forgotten."""
     repo.write(".gitignore", "*.pyc")
     repo.commit_all()
@@ -309,6 +317,7 @@ def test_a_killed_uninstall_is_completed_by_the_next(repo: Machine, tmp_path: Pa
     _killed_and_completed(
         repo,
         tmp_path,
+        points,
         ["aexp", "uninstall", "--yes"],
         lambda place: place.aexp_fast("uninstall", "--yes", check=False).require(0, 3),
     )
@@ -317,7 +326,10 @@ def test_a_killed_uninstall_is_completed_by_the_next(repo: Machine, tmp_path: Pa
         assert Machine(place).status() == ""
 
 
-def test_a_killed_install_is_completed_by_the_next(repo: Machine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("points", KILLS)
+def test_a_killed_install_is_completed_by_the_next(
+    repo: Machine, tmp_path: Path, points: int
+) -> None:
     """INS-02, trap 10: and nothing of the killed one is seen by git."""
     repo.write(".gitignore", "*.pyc")
     repo.commit_all()
@@ -325,7 +337,7 @@ def test_a_killed_install_is_completed_by_the_next(repo: Machine, tmp_path: Path
     shutil.copytree(repo.path, whole.path, symlinks=True)
     whole.aexp_fast(*EVERYTHING)
     _killed_and_completed(
-        repo, tmp_path, ["aexp", *EVERYTHING], lambda place: place.aexp_fast(*EVERYTHING)
+        repo, tmp_path, points, ["aexp", *EVERYTHING], lambda place: place.aexp_fast(*EVERYTHING)
     )
     for place in sorted(tmp_path.glob("place-*")):
         machine = Machine(place)
@@ -341,13 +353,12 @@ def test_a_killed_install_is_completed_by_the_next(repo: Machine, tmp_path: Path
 
 
 def _killed_and_completed(
-    repo: Machine, folder: Path, args: list[str], heal: Callable[[Machine], object]
+    repo: Machine, folder: Path, count: int, args: list[str], heal: Callable[[Machine], object]
 ) -> None:
     """Kill ``args`` at some of its points, each in a copy of ``repo``, and heal it."""
     first = folder / "dry"
     shutil.copytree(repo.path, first, symlinks=True)
-    points = len(kill_points(args, cwd=first))
-    for number in spread(points, 12):
+    for number in spread(len(kill_points(args, cwd=first)), count):
         place = folder / f"place-{number}"
         shutil.copytree(repo.path, place, symlinks=True)
         assert run_killed_at(number, args, cwd=place) is not None

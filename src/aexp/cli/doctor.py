@@ -50,7 +50,7 @@ def _show(findings: Sequence[Finding]) -> None:
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
         line = f"{finding.level:<4}  {finding.check:<{width}}  {finding.message}"
-        say(line + (f": run `{finding.remedy}`" if finding.remedy else ""))
+        say(line + (f"; run `{finding.remedy}`" if finding.remedy else ""))
     counts = {level: sum(f.level == level for f in findings) for level in ("fail", "warn")}
     if counts["fail"]:
         say(f"{counts['fail']} to mend, {counts['warn']} to know about.")

@@ -89,7 +89,7 @@ def _gitignore(facts: Facts) -> _Found:
 
 def _gitattributes(facts: Facts) -> _Found:
     if not facts.attributes_block:
-        message = ".gitattributes lacks aexp's block: records in conflict are merged as text"
+        message = ".gitattributes lacks aexp's block, so records that conflict are merged as text"
         yield "warn", message, _INSTALL
     elif facts.merge != DRIVER_NAME and facts.overriding is not None:
         rule = facts.overriding
@@ -99,13 +99,13 @@ def _gitattributes(facts: Facts) -> _Found:
 
 def _driver(facts: Facts) -> _Found:
     if facts.driver is None:
-        message = "this clone has no merge driver: records in conflict are merged as text"
+        message = "this clone has no merge driver, so records that conflict are merged as text"
         yield "warn", message, _INSTALL
     elif facts.driver != DRIVER_COMMAND:
         yield "warn", "the merge driver is not aexp's of this version", f"{_INSTALL} --force"
     elif facts.program is None:
         remedy = f"export PATH={shlex.quote(facts.program_folder)}:$PATH"
-        message = "git finds no program aexp on PATH: records in conflict are merged as text"
+        message = "git finds no program aexp on PATH, so records that conflict are merged as text"
         yield "warn", message, remedy if facts.program_folder else ""
 
 

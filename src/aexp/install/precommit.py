@@ -54,7 +54,7 @@ def plan_hook(layout: Layout) -> tuple[Change, ...]:
     changed = add_hook(text)
     if changed == text:
         return ()
-    detail = "runs aexp validate before each commit, once `pre-commit install` was run"
+    detail = "validates each commit, after `pre-commit install`"
     return (Change("added_hook", CONFIG_REL, detail, changed.encode()),)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -312,3 +313,37 @@ def test_every_state_that_no_commit_holds(world: World, state: str, cite: str) -
     git("add", "-f", path)
     git("commit", "-q", "-m", "entry")
     assert world.codes() == []
+
+
+def test_lost_before_the_first_commit(tmp_path: Path) -> None:
+    """Trap 23: where there is no commit, nothing in one can be lost."""
+    machine = Machine(tmp_path)
+    machine.git("init", "-q")
+    world = World(machine)
+    world.store()
+    world.artifacts([job(world.entry(point()))])
+    machine.git("add", "-A")
+    shutil.rmtree(world.root / ".aexp")
+    assert world.codes() == [("finding.broken_run_citation", "error")]
+
+
+def test_losing_a_tombstone_does_not_raise_the_dead(world: World) -> None:
+    """Trap 23, LED-12: with its tombstone gone, a retracted run here is still no clean evidence."""
+    job_id = world.entry(point(), "retracted")
+    world.local(point())
+    world.artifacts([job(job_id)])
+    world.commit()
+    assert world.codes() == [("finding.retracted_run", "error")]
+    lose(world, job_id, staged=False)
+    assert world.codes() == [("ledger.deleted", "error"), ("finding.unshared_run", "warning")]
+
+
+def test_losing_a_damaged_entry_is_not_missed(world: World) -> None:
+    """Trap 23: what was no evidence in HEAD is no evidence lost."""
+    damaged = world.entry(point(seed=1))
+    world.machine.write(f".aexp/ledger/{damaged}.json", "{}")
+    world.entry(point(seed=3))
+    world.artifacts([job(damaged)])
+    world.commit()
+    lose(world, damaged, staged=False)
+    assert world.codes() == [("finding.broken_run_citation", "error")]

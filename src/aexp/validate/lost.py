@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from aexp.git import Git
 from aexp.ledger.store import Ledger, entry_job_id, judge
-from aexp.model.status import TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree
 from aexp.validate.batches import Candidate
@@ -44,11 +43,11 @@ def _job_id(path: str) -> str | None:
 
 
 def _in_head(layout: Layout, gone: Mapping[str, str]) -> Iterator[tuple[str, Candidate]]:
-    """Yield those that HEAD has as the usable entry of a run that ended."""
+    """Yield those that HEAD has as a usable entry; a tombstone counts, or its run might rise."""
     if Git(layout.root).run("rev-parse", "-q", "--verify", "HEAD", check=False).returncode:
         return  # before the first commit
     head = GitTree(layout.root, commit="HEAD")
     for path, data in head.read_many(p for p in head.files(LEDGER_DIR_REL) if p in gone):
         entry, _ = judge(gone[path], path, data)
-        if entry is not None and entry["status"] in TERMINAL_STATUSES:
+        if entry is not None:
             yield path, Candidate(gone[path], entry["statepoint"], entry.get("run_link") or {})

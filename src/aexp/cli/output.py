@@ -111,14 +111,18 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str 
         indent: put before every line.
     """
     cells = [list(map(_cell, row)) for row in (headers, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    widths = [max(_columns(row[i]) for row in cells) for i in range(len(headers))]
     if sys.stdout is not None and sys.stdout.isatty():
         room = shutil.get_terminal_size((80, 24)).columns - len(indent)
         widths = _shrink(widths, room - 2 * (len(widths) - 1))
         cells = [list(map(_fit, row, widths)) for row in cells]
     # One template and one write: a table of ten thousand runs is printed in a blink.
     line = indent + "  ".join(f"{{:<{width}}}" for width in widths)
-    print("\n".join([line.format(*row).rstrip() for row in cells]))
+    shown = [
+        line.format(*row) if all(map(str.isascii, row)) else indent + _padded(row, widths)
+        for row in cells
+    ]
+    print("\n".join([row.rstrip() for row in shown]))
 
 
 def _cell(text: object) -> str:
@@ -136,4 +140,24 @@ def _shrink(widths: list[int], room: int) -> list[int]:
 
 
 def _fit(cell: str, width: int) -> str:
-    return cell[: width - 1] + "…" if len(cell) > width else cell
+    if _columns(cell) <= width:
+        return cell
+    while _columns(cell) > width - 1:
+        cell = cell[:-1]
+    return cell + "…"
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = zip(row, widths, strict=True)
+    return "  ".join(cell + " " * (width - _columns(cell)) for cell, width in cells)
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )

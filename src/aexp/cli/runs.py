@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -155,7 +156,8 @@ def list_runs(
     if not views:
         say("no runs")
         return
-    shown = _varying(views)
+    points = [_flat(view.statepoint) for view in views]
+    shown = _varying(points)
     table(
         ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
         [
@@ -163,12 +165,12 @@ def list_runs(
                 view.job_id[:8],
                 view.experiment_id or "-",
                 view.status,
-                _pairs({k: v for k, v in view.statepoint.items() if k in shown}),
+                _pairs({key: value for key, value in point.items() if key in shown}),
                 _pairs(view.metrics),
                 view.machine or "-",
                 view.where,
             ]
-            for view in views
+            for view, point in zip(views, points, strict=True)
         ],
     )
 
@@ -182,21 +184,33 @@ def _listing_order(view: RunView) -> tuple[str, str, str]:
     return (view.experiment_id or "~", str(view.field("started_at") or "~"), view.job_id)
 
 
-def _varying(views: list[RunView]) -> set[str]:
+def _varying(points: list[dict[str, Any]]) -> set[str]:
     """Return the state point keys worth a column: not aexp's own, and not the same everywhere."""
-    own = {"experiment_id", "code_commit", "code_dirty", "code_diff"}
+    from aexp.model.statepoint import RESERVED
+
     values: dict[str, set[str]] = {}
-    for view in views:
-        for key, value in view.statepoint.items():
-            if key not in own:
+    for point in points:
+        for key, value in point.items():
+            if key not in RESERVED:
                 values.setdefault(key, set()).add(repr(value))
-    if len(views) == 1:
+    if len(points) == 1:
         return set(values)
-    everywhere = {k for k in values if all(k in view.statepoint for view in views)}
-    return {k for k, seen in values.items() if len(seen) > 1 or k not in everywhere}
+    everywhere = {key for key in values if all(key in point for point in points)}
+    return {key for key, seen in values.items() if len(seen) > 1 or key not in everywhere}
 
 
-def _pairs(values: Any) -> str:
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested values under dotted keys, as ``--sp`` takes them."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found.update(_flat(value, f"{above}{key}."))
+        else:
+            found[f"{above}{key}"] = value
+    return found
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={_short(value)}" for key, value in sorted(values.items())) or "-"
 
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from aexp.cache import Remembered, remember
 from aexp.errors import AexpError, NotTerminalError, StorageError
+from aexp.ledger.places import entry_file
 from aexp.ledger.promote import (
     Outcome,
     Prepared,
@@ -23,7 +24,6 @@ from aexp.ledger.promote import (
     roots_of,
     with_stamps,
 )
-from aexp.ledger.store import entry_file
 from aexp.model.canonical import digest_of
 from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal

@@ -18,8 +18,9 @@ from pathlib import Path
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
 from aexp.git import Git
+from aexp.ledger.places import entry_path, twin_of
 from aexp.ledger.resolve import both_sides
-from aexp.ledger.store import entry_path, judge
+from aexp.ledger.store import judge
 from aexp.model.canonical import Json
 from aexp.model.entry import (
     Fields,
@@ -164,7 +165,8 @@ def prepare(
     path = entry_path(layout, record.job_id)
     filed, raw, replaced, leaks = _on_file(layout, record.job_id, path)
     projection = project_run(layout, record, roots)
-    known = None if filed is None else without_doubles(filed, projection)
+    known = _with_twin(layout, record.job_id, filed)
+    known = None if known is None else without_doubles(known, projection)
     ours, stamps = stamp(
         projection,
         stamps=read_stamps(record.document),
@@ -228,6 +230,20 @@ def _on_file(
         if sides is not None:
             return reduce(merge, sides), data, kept, False
     return _committed(layout, job_id, problem.path), data, kept, False
+
+
+def _with_twin(layout: Layout, job_id: str, filed: Parts | None) -> Parts | None:
+    """Return the entry on file with what its file in the other layout adds to it (LED-13)."""
+    twin = twin_of(layout, job_id)
+    if twin is None:
+        return filed
+    try:
+        entry, _ = judge(job_id, layout.relative(twin), twin.read_bytes())
+    except OSError:
+        return filed
+    if entry is None:
+        return filed
+    return take_apart(entry) if filed is None else merge(filed, take_apart(entry))
 
 
 def _is_unmerged(layout: Layout, path: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -14,6 +13,7 @@ import msgspec
 
 from aexp.cache import NOTHING, remember
 from aexp.errors import CorruptDataError, NewerSchemaError
+from aexp.ledger.places import entry_path, twin_of
 from aexp.model.canonical import decode_json
 from aexp.model.entry import (
     LedgerEntry,
@@ -256,27 +256,17 @@ def _duplicate(path: str, first: str, job_id: str) -> LedgerProblem:
     return LedgerProblem("ledger.duplicate", path, message, job_id, "warning")
 
 
-def entry_path(layout: Layout, job_id: str) -> Path:
-    """Return the file of a run's entry: where it stands, else where a new one goes.
-
-    A repository whose entries are sharded gets new ones sharded too (LED-13).
-    """
-    return Path(entry_file(layout, job_id))
-
-
-def entry_file(layout: Layout, job_id: str) -> str:
-    """Return :func:`entry_path` as text: for loops, where a path object costs too much."""
-    folder = f"{layout.root}{os.sep}{LEDGER_DIR_REL}{os.sep}"
-    flat = f"{folder}{job_id}.json"
-    sharded = f"{folder}{job_id[:2]}{os.sep}{job_id}.json"
-    if os.path.isfile(sharded) and not os.path.isfile(flat):  # noqa: PTH113
-        return sharded
-    return flat
-
-
 def load_usable(layout: Layout, job_id: str) -> LedgerEntry | None:
     """Return the usable entry of one run in the work tree, or None."""
-    path = entry_path(layout, job_id)
+    first, second = entry_path(layout, job_id), twin_of(layout, job_id)
+    entry = _load(layout, job_id, first)
+    other = None if second is None else _load(layout, job_id, second)
+    if entry is None or other is None:
+        return entry or other
+    return put_together(merge(take_apart(entry), take_apart(other)))
+
+
+def _load(layout: Layout, job_id: str, path: Path) -> LedgerEntry | None:
     try:
         data = path.read_bytes()
     except OSError:

@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 from unicodedata import combining, east_asian_width
 
 import pytest
@@ -60,10 +61,8 @@ def in_a_terminal(machine: Machine, *args: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def _crowded(tmp_path_factory: pytest.TempPathFactory, _installed_template: os.PathLike[str]):  # type: ignore[no-untyped-def]
-    from pathlib import Path
-
-    machine = copy_repo(Path(_installed_template), tmp_path_factory.mktemp("crowded") / "repo")
+def crowded(tmp_path_factory: pytest.TempPathFactory, _installed_template: Path) -> Machine:
+    machine = copy_repo(_installed_template, tmp_path_factory.mktemp("crowded") / "repo")
     machine.aexp_fast("install", "--yes", "--machine-label", "cluster-gpu-partition-a100-node07")
     machine.aexp_fast("new-hypothesis", "--title", "A title that goes on and on " * 4)
     machine.aexp_fast("new-experiment", "--title", "Another one", "--hypothesis", "H001")
@@ -78,26 +77,26 @@ def _crowded(tmp_path_factory: pytest.TempPathFactory, _installed_template: os.P
 @pytest.mark.parametrize(
     "line", ["list-runs", "list-batches", "ledger list", "status", "list-runs --limit 1", "recover"]
 )
-def test_no_line_of_a_listing_wraps(_crowded: Machine, line: str) -> None:
+def test_no_line_of_a_listing_wraps(crowded: Machine, line: str) -> None:
     """LED-11: the widest columns are cut, and marked; wide characters count twice."""
-    lines = in_a_terminal(_crowded, *line.split())
+    lines = in_a_terminal(crowded, *line.split())
     assert lines
     assert max(map(columns, lines)) <= 80
 
 
-def test_columns_stand_under_their_heads(_crowded: Machine) -> None:
+def test_columns_stand_under_their_heads(crowded: Machine) -> None:
     """LED-11: also below cells of wide characters."""
-    lines = in_a_terminal(_crowded, "list-runs")
+    lines = in_a_terminal(crowded, "list-runs")
     where = columns(lines[0].partition("WHERE")[0])
     for line in lines[1:]:
         assert columns(re.sub(r"\S+$", "", line)) == where
 
 
-def test_a_run_is_shown_whole(_crowded: Machine) -> None:
+def test_a_run_is_shown_whole(crowded: Machine) -> None:
     """LED-11: show-run cuts nothing; text stands as it is, not as escapes."""
-    runs = json.loads(_crowded.aexp_fast("list-runs", "--format", "json").stdout)
+    runs = json.loads(crowded.aexp_fast("list-runs", "--format", "json").stdout)
     run = next(run for run in runs if run["metrics"])
-    lines = in_a_terminal(_crowded, "show-run", run["job_id"][:10])
+    lines = in_a_terminal(crowded, "show-run", run["job_id"][:10])
     assert f"run {run['job_id']}" in lines
     assert "  note = größe-実験-実験" in lines
     assert "  layers = [64, 32, 16, 8]" in lines
@@ -105,9 +104,9 @@ def test_a_run_is_shown_whole(_crowded: Machine) -> None:
     assert not any("\\u" in line or "…" in line for line in lines)
 
 
-def test_nested_parameters_are_listed_as_they_are_given(_crowded: Machine) -> None:
+def test_nested_parameters_are_listed_as_they_are_given(crowded: Machine) -> None:
     """Model.md 10: with dots, as ``--sp`` takes them; a pipe gets them whole."""
-    shown = _crowded.aexp_fast("list-runs", "-e", "E001").stdout
+    shown = crowded.aexp_fast("list-runs", "-e", "E001").stdout
     assert "optimizer.lr=0.0001" in shown
     assert "optimizer.name" not in shown, "the same everywhere"
     assert "…" not in shown

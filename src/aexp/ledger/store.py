@@ -26,7 +26,6 @@ from aexp.model.entry import (
     take_apart,
 )
 from aexp.model.ids import is_job_id
-from aexp.model.sanitize import certainly_without_secrets, find_secrets
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.state import FileState
 from aexp.tree import Tree
@@ -213,9 +212,12 @@ def judge(
         problems.append(LedgerProblem("ledger.unprovable", path, message, job_id, "warning"))
     elif not prove_identity(entry):
         return broken("ledger.id_mismatch", "its id is not the hash of its state point")
-    if find_leaks and not certainly_without_secrets(data) and (leaks := find_secrets(entry)):
-        message = f"{leaks[0].pointer} looks like a secret"
-        problems.append(LedgerProblem("ledger.unsanitized", path, message, job_id))
+    if find_leaks:
+        from aexp.model.sanitize import certainly_without_secrets, find_secrets  # slow to import
+
+        if not certainly_without_secrets(data) and (leaks := find_secrets(entry)):
+            message = f"{leaks[0].pointer} looks like a secret"
+            problems.append(LedgerProblem("ledger.unsanitized", path, message, job_id))
     return entry, problems
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from aexp.errors import UnsafeValueError, UsageError
 from aexp.model.canonical import Json, compact_bytes, signac_id, to_json
-from aexp.model.sanitize import find_absolute_paths, find_secrets
 
 RESERVED = frozenset({"experiment_id", "code_commit", "code_dirty", "code_diff"})
 """Keys that aexp itself puts into a state point."""
@@ -114,6 +113,8 @@ def check_statepoint(statepoint: Mapping[str, Json]) -> None:
             else "choose another name for it",
         )
     _check_value(statepoint, "")
+    from aexp.model.sanitize import find_secrets  # its patterns take as long as all the rest
+
     secrets = find_secrets(dict(statepoint))
     if secrets:
         shown = secrets[0].pointer.lstrip("/").replace("/", ".")
@@ -131,6 +132,8 @@ def check_statepoint(statepoint: Mapping[str, Json]) -> None:
 
 def undeclared_paths(statepoint: Mapping[str, Json]) -> list[str]:
     """Return the keys, dotted, whose values hold absolute paths (a warning: model.md 8)."""
+    from aexp.model.sanitize import find_absolute_paths
+
     return [p.lstrip("/").replace("/", ".") for p in find_absolute_paths(dict(statepoint))]
 
 

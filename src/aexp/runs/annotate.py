@@ -14,8 +14,10 @@ from typing import Any, Final
 from aexp.errors import AexpError, UnsafeValueError, UsageError
 from aexp.ledger.promote import (
     Promotion,
+    clear_pending,
     home_layout,
     mark_pending,
+    pending,
     promote_record,
     roots_of,
 )
@@ -265,18 +267,26 @@ def _apply(
 ) -> Annotated:
     store = RunStore(layout)
     changed = False
+    marked: Layout | None = None
 
     def watched(document: dict[str, Json]) -> dict[str, Json] | None:
-        nonlocal changed
+        nonlocal changed, marked
         after = change(document)
         changed = after is not None
         if changed and is_terminal(document.get("status")):
             # A kill before the entry is written is then seen, and healed (RUN-04).
-            record = RunRecord(job_id, {}, document, store.workspace)
-            mark_pending(home_layout(layout, record), job_id)
+            target = home_layout(layout, RunRecord(job_id, {}, document, store.workspace))
+            if job_id not in pending(target):
+                mark_pending(target, job_id)
+                marked = target
         return after
 
-    record = store.update(job_id, watched)
+    try:
+        record = store.update(job_id, watched)
+    except (AexpError, OSError):
+        if marked is not None:
+            clear_pending(marked, job_id)
+        raise
     promotion = _promote_again(store, record) if is_terminal(record.status) else None
     return Annotated(job_id, record.document, changed, promotion, _hidden(layout, given))
 

@@ -92,6 +92,18 @@ def test_after_a_commit_it_is_taken_out_too(installed_repo: Machine) -> None:
     assert left == {"README.md", "train.py"}
 
 
+def test_the_line_to_commit_takes_nothing_else_along(installed_repo: Machine) -> None:
+    """INS-10: neither edited commands that stay untracked, nor artifacts of the user's."""
+    installed_repo.write(".claude/commands/mine.md", "mine\n")
+    installed_repo.write("kb/research/findings/F001-x.md", "mine\n")
+    line = next(line for line in uninstall(installed_repo).splitlines() if "git add" in line)
+    for command in line.strip().split(" && "):
+        installed_repo.git(*shlex.split(command)[1:])
+    untracked = {"?? .claude/", "?? kb/research/findings/F001-x.md"}
+    assert set(installed_repo.status().splitlines()) == untracked
+    assert installed_repo.git("show", "--diff-filter=AM", "--name-only", "--format=").stdout == ""
+
+
 def test_the_dry_run_prints_what_the_real_run_does_and_writes_nothing(
     installed_repo: Machine,
 ) -> None:

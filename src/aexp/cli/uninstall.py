@@ -34,7 +34,7 @@ def uninstall(dry_run: DryRun = False, yes: Yes = False) -> None:
     confirm(plan.pending, yes=yes)
     apply_plan(layout, plan.changes)
     say(f"Uninstalled: {count(plan.pending)} made. kb/, the ledger and the runs stay.")
-    if to_commit := uncommitted(layout, plan.to_commit):
+    if to_commit := uncommitted(layout, plan.to_commit, untracked=False):
         paths = " ".join(map(shlex.quote, to_commit))
         say("Next:")
-        say(f"  git add -A {paths} && git commit -m 'Remove aexp'")
+        say(f"  git add -u {paths} && git commit -m 'Remove aexp'")

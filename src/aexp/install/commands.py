@@ -49,7 +49,7 @@ def plan_commands(folder: Path, *, shown_as: str, force: bool = False) -> tuple[
         StorageError: a file cannot be read.
     """
     if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{shown_as} is not a folder")
+        raise StorageError(f"{shown_as} is not a folder", hint="name a folder, or move it away")
     changes: list[Change] = []
     for name, content in shipped_commands().items():
         present = read_or_none(folder / name)

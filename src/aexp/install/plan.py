@@ -123,13 +123,19 @@ def plan_install(layout: Layout, options: InstallOptions) -> InstallPlan:
     )
 
 
-def uncommitted(layout: Layout, paths: Sequence[str]) -> tuple[str, ...]:
+def uncommitted(layout: Layout, paths: Sequence[str], *, untracked: bool = True) -> tuple[str, ...]:
     """Return those of ``paths`` in which git sees something to commit.
+
+    Args:
+        layout: the repository.
+        paths: files and folders, relative to the root.
+        untracked: whether files that git does not track count.
 
     Raises:
         GitError: git cannot answer.
     """
-    status = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--")
+    mode = f"--untracked-files={'all' if untracked else 'no'}"
+    status = ("status", "--porcelain", "-z", mode, "--no-renames", "--")
     changed = [field[3:] for field in Git(layout.root).nul_fields(*status, *paths)]
     return tuple(
         path for path in paths if any(f == path or f.startswith(f"{path}/") for f in changed)

@@ -29,6 +29,7 @@ from aexp.workspace.store import CONFIG_FILE, CONFIG_TEXT, RunStore
 _KB_FOLDERS = ("hypotheses", "experiments", "findings")
 _BLOCKS = ((ATTRIBUTES, GITATTRIBUTES), (".gitignore", GITIGNORE))
 _CACHES = tuple(f"index.sqlite{suffix}" for suffix in ("", "-journal", "-wal", "-shm"))
+_TRACKED = ("removed", "removed_block", "removed_hook")
 _SHARED = (".gitignore", ATTRIBUTES, ".claude", KB_DIR_REL, CONFIG_REL, WORKFLOW_REL)
 
 
@@ -38,16 +39,21 @@ class UninstallPlan:
 
     Attributes:
         changes: in the order they are applied; remarks are among them.
-        to_commit: the paths in which git may see something to commit afterwards.
     """
 
     changes: tuple[Change, ...]
-    to_commit: tuple[str, ...] = _SHARED
 
     @property
     def pending(self) -> tuple[Change, ...]:
         """The changes without the remarks."""
         return tuple(change for change in self.changes if change.kind not in REMARKS)
+
+    @property
+    def to_commit(self) -> tuple[str, ...]:
+        """The paths that change and that git may track, the commands as one folder."""
+        paths = (change.path for change in self.pending if change.kind in _TRACKED)
+        tops = (COMMANDS_REL if path.startswith(f"{COMMANDS_REL}/") else path for path in paths)
+        return tuple(dict.fromkeys(tops))
 
 
 def plan_uninstall(layout: Layout) -> UninstallPlan:

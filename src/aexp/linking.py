@@ -12,12 +12,13 @@ from aexp.clock import utc_now
 from aexp.errors import NotFoundError, UsageError
 from aexp.kb import find_experiment
 from aexp.ledger.promote import Promotion, promote_record
+from aexp.ledger.retract import refuse_retracted
 from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id
 from aexp.model.status import is_terminal
 from aexp.model.times import format_time, later_of
 from aexp.repo import KB_DIR_REL, Layout, open_layout
-from aexp.runs.create import make_link
+from aexp.runs.create import make_link, require_hypothesis
 from aexp.runs.lookup import all_runs, resolve_local_id
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunStore
@@ -61,7 +62,8 @@ def link_run(
         The promotion, or None when the run has not ended.
 
     Raises:
-        NotFoundError: no such run, or no such experiment and not ``allow_missing``.
+        NotFoundError: no such run, or no such experiment or hypothesis and not
+            ``allow_missing``.
         UsageError: the experiment id is malformed.
         StorageError: the disk refused.
     """
@@ -73,7 +75,10 @@ def link_run(
             f"there is no experiment {experiment_id} in {KB_DIR_REL}/experiments",
             hint="make it with `aexp new-experiment`, or pass --allow-missing",
         )
+    if not allow_missing:
+        require_hypothesis(layout, hypothesis_id)
     store = RunStore(layout)
+    refuse_retracted(layout, job_id, "linked")
     wanted = make_link(experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
 
     def change(document: dict[str, Json]) -> dict[str, Json] | None:

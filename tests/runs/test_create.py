@@ -137,6 +137,7 @@ def test_python_may_leave_conditions_unresolved(machine: Machine) -> None:
 
 def test_an_explicit_hypothesis_wins(machine: Machine) -> None:
     """RUN-01: the link has what was given; the experiment's own is the default."""
+    machine.aexp_fast("new-hypothesis", "--title", "Another", "--id", "H002")
     job_id = new_run(machine, "--hypothesis", "H002", "--sub-hypothesis", "H002.1")
     link = document(machine, job_id)["aexp"]
     assert (link["hypothesis_id"], link["sub_hypothesis_id"]) == ("H002", "H002.1")

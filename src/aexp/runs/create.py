@@ -9,7 +9,8 @@ from difflib import get_close_matches
 
 from aexp.clock import utc_now
 from aexp.errors import MissingExperimentWarning, NotFoundError, UsageError
-from aexp.kb import Artifact, find_experiment, resolve_conditions
+from aexp.kb import Artifact, find_experiment, require_artifact, resolve_conditions
+from aexp.kb.names import check_id
 from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id
 from aexp.model.statepoint import job_id as job_id_of
@@ -61,7 +62,8 @@ def create(
         missing: what to do about an experiment without a file: ``refuse``, ``warn`` or ``allow``.
 
     Raises:
-        NotFoundError: the experiment has no file and ``missing`` is ``refuse``; nothing was made.
+        NotFoundError: the experiment or the hypothesis has no file and ``missing`` is ``refuse``;
+            nothing was made.
         UsageError, UnsafeValueError: the state point may not be recorded.
         GitError: the state of the code cannot be read.
         StorageError: the disk refused.
@@ -74,6 +76,8 @@ def create(
         )
     point = prepare_statepoint(given)
     artifact = None if experiment_id is None else _experiment(layout, experiment_id, missing)
+    if missing == "refuse":
+        require_hypothesis(layout, hypothesis_id)
     if artifact is not None and resolve:
         point = prepare_statepoint(resolve_conditions(artifact, point))
     full: dict[str, Json] = {"experiment_id": experiment_id} if experiment_id else {}
@@ -122,6 +126,18 @@ def make_link(
         "hypothesis_id": hypothesis_id or (str(parent) if parent else None),
         "sub_hypothesis_id": sub_hypothesis_id,
     }
+
+
+def require_hypothesis(layout: Layout, hypothesis_id: str | None) -> None:
+    """Check that a hypothesis that was named has a file.
+
+    Raises:
+        UsageError: it is no hypothesis id.
+        NotFoundError: it has no file.
+    """
+    if hypothesis_id is not None:
+        check_id(hypothesis_id, "hypothesis")
+        require_artifact(WorkTree(layout.root, has_git=False), "hypothesis", hypothesis_id)
 
 
 def _experiment(layout: Layout, experiment_id: str, missing: str) -> Artifact | None:

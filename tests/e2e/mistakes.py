@@ -19,7 +19,7 @@ from tests.support.machines import Completed, Machine
 CLI: Any = typer.main.get_command(app)
 
 _NOT_DATA = re.compile(
-    r"\.aexp/(tmp|locks|cache)/|\.aexp/index\.sqlite|\.git/(aexp|objects|logs)/|aexp\.lock$|heartbeat$"
+    r"\.aexp/(tmp|locks|cache|pending)/|\.aexp/index\.sqlite|\.git/(aexp|objects|logs)/|aexp\.lock$|heartbeat$"
 )
 """What a command may leave although it changed nothing: locks, caches, unreachable objects."""
 

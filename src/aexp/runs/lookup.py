@@ -11,7 +11,7 @@ from aexp.ledger.store import Ledger, entry_files, entry_job_id, read_ledger
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import is_job_id, resolve_prefix
-from aexp.model.status import is_terminal
+from aexp.model.status import RETRACTED, is_terminal
 from aexp.repo import Layout
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunRecord, RunStore
@@ -43,7 +43,9 @@ class RunView:
 
     @cached_property
     def status(self) -> str:
-        """The status here; the ledger's when the run is not here, or damaged here."""
+        """The status here; the ledger's when it is retracted, not here, or damaged here."""
+        if self.entry is not None and self.entry["status"] == RETRACTED:
+            return RETRACTED
         if self._sound is not None:
             return self._sound.status
         return self.entry["status"] if self.entry is not None else "damaged"
@@ -68,26 +70,32 @@ class RunView:
         """The experiment, or an empty string."""
         return str(self.link.get("experiment_id") or "")
 
+    @cached_property
+    def _streamed(self) -> Summary:
+        """What the streams of the present attempt here come to."""
+        attempt = (self.record.document if self.record else {}).get("attempt_id")
+        if self.record is None or not isinstance(attempt, str):
+            return Summary()
+        return summarize_attempt(self.record.folder, attempt)
+
+    @property
+    def summaries(self) -> Mapping[str, Mapping[str, Json]]:
+        """Metrics by name, each with its final value and bounds (LED-01)."""
+        if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
+            return self.entry.get("metrics", {})
+        return {name: summary.to_json() for name, summary in self._streamed.metrics.items()}
+
     @property
     def metrics(self) -> dict[str, Json]:
         """Final values by metric name: the ledger's, else those recorded here so far."""
-        if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
-            return {k: v.get("value") for k, v in self.entry.get("metrics", {}).items()}
-        attempt = (self.record.document if self.record else {}).get("attempt_id")
-        if self.record is None or not isinstance(attempt, str):
-            return {}
-        found = summarize_attempt(self.record.folder, attempt).metrics
-        return {name: summary.to_json()["value"] for name, summary in found.items()}
+        return {name: summary.get("value") for name, summary in self.summaries.items()}
 
     @property
     def params(self) -> dict[str, Json]:
         """Parameters learned during the run."""
         if self.entry is not None and ("params" in self.entry or is_terminal(self.status)):
             return dict(self.entry.get("params", {}))
-        attempt = (self.record.document if self.record else {}).get("attempt_id")
-        if self.record is None or not isinstance(attempt, str):
-            return {}
-        return summarize_attempt(self.record.folder, attempt).params
+        return self._streamed.params
 
     @property
     def machine(self) -> str:

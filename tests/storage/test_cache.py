@@ -60,6 +60,15 @@ def test_a_truncated_file_never_raises(tmp_path: Path) -> None:
         assert cache.load("run").items() <= rows.items()
 
 
+def test_a_row_that_was_torn_is_not_believed(tmp_path: Path) -> None:
+    """trap 9: after a power failure a page may hold anything; each row proves itself."""
+    path = tmp_path / "index.sqlite"
+    cache = Cache(path, "1")
+    cache.save("run", {"a": (ROW[0], b"the truth"), "b": ROW}, [])
+    path.write_bytes(path.read_bytes().replace(b"the truth", b"the lie :"))
+    assert cache.load("run") == {"b": ROW}
+
+
 def test_a_busy_or_read_only_cache_is_left_alone(tmp_path: Path) -> None:
     """model.md 13: a reader waits for nobody; it goes without."""
     path = tmp_path / "index.sqlite"

@@ -30,7 +30,7 @@ from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter, Staged
 from aexp.storage.cache import pack_states
-from aexp.storage.state import FileState, file_state
+from aexp.storage.state import FileState, file_state, on_one_file_system
 from aexp.workspace.store import (
     DOCUMENT_FILE,
     STATEPOINT_FILE,
@@ -139,8 +139,10 @@ class _Backfill:
         self.proved.save(ids)
 
     def run(self, ids: Sequence[str]) -> None:
-        documents = BatchWriter(self.layout.run_store / ".aexp-tmp")
         entries = BatchWriter(self.layout.tmp_dir)
+        documents = entries  # one flush for both, where both are on one file system
+        if not on_one_file_system(self.layout.root, self.layout.run_store):
+            documents = BatchWriter(self.layout.run_store / ".aexp-tmp")
         alone: list[str] = []
         with documents, entries:
             ready: list[_Ready] = []

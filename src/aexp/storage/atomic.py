@@ -159,6 +159,7 @@ class BatchWriter:
         self._prefix = ""
         self._count = 0
         self._usual_mode: int | None = None
+        self._is_dirty = False
         self._staged: dict[str, Staged] = {}
         self._renamed: set[str] = set()
 
@@ -176,6 +177,7 @@ class BatchWriter:
             temp = self._write(target, data)
         except OSError as error:
             raise storage_error(error, Path(target)) from error
+        self._is_dirty = True
         staged = self._staged[temp] = Staged(temp, target)
         return staged
 
@@ -213,8 +215,9 @@ class BatchWriter:
             StorageError: the disk refused; nothing that was added appears.
         """
         with _storage_errors(self._tmp_dir), self._discarding():
-            if self._staged:
+            if self._is_dirty:
                 sync_file_systems([self._tmp_dir])
+        self._is_dirty = False
 
     def put(self, staged: Staged) -> None:
         """Make one file visible that :meth:`flush` has made durable.

@@ -21,3 +21,11 @@ def file_state(path: str | Path) -> FileState | None:
     except OSError:
         return None
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def on_one_file_system(first: str | Path, second: str | Path) -> bool:
+    """Return whether two folders are on the same file system; False when one is not there."""
+    try:
+        return os.stat(first).st_dev == os.stat(second).st_dev
+    except OSError:
+        return False

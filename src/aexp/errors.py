@@ -22,6 +22,8 @@ class AexpError(Exception):
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     summary: ClassVar[str] = "The command could not do what was asked."
+    usual_hint: ClassVar[str] = "see what `aexp doctor` says"
+    """What a surface shows when the error has no hint of its own."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -35,6 +37,7 @@ class UsageError(AexpError, ValueError):
     code = "usage"
     exit_code = 2
     summary = "Wrong usage: an option, an argument or a value is malformed."
+    usual_hint = "see the command's --help"
 
 
 class NotARepositoryError(AexpError):
@@ -59,6 +62,7 @@ class NotFoundError(AexpError, LookupError):
     code = "not-found"
     exit_code = 4
     summary = "A run, experiment, hypothesis, finding or file that was named does not exist."
+    usual_hint = "see `aexp list-runs` and kb/research for what there is"
 
 
 class CommandNotFoundError(NotFoundError):
@@ -90,6 +94,7 @@ class InvalidTransitionError(AexpError, ValueError):
     code = "invalid-transition"
     exit_code = 5
     summary = "The status table does not allow this change of a run."
+    usual_hint = "see `aexp show-run` for how the run stands"
 
 
 class NotTerminalError(InvalidTransitionError):
@@ -105,6 +110,7 @@ class RunBusyError(AexpError):
     code = "run-busy"
     exit_code = 6
     summary = "Another live process owns the run."
+    usual_hint = "wait for it to end, or stop it"
 
 
 class LockTimeoutError(AexpError, TimeoutError):
@@ -113,6 +119,7 @@ class LockTimeoutError(AexpError, TimeoutError):
     code = "lock-timeout"
     exit_code = 6
     summary = "A lock was held by another process for too long."
+    usual_hint = "wait for the other process, or stop it, and try again"
 
 
 class CorruptDataError(AexpError, ValueError):
@@ -121,6 +128,7 @@ class CorruptDataError(AexpError, ValueError):
     code = "corrupt-data"
     exit_code = 7
     summary = "A file holds something other than its format allows."
+    usual_hint = "see `aexp validate` for the file and what is wrong with it"
 
 
 class NewerSchemaError(CorruptDataError):
@@ -128,6 +136,7 @@ class NewerSchemaError(CorruptDataError):
 
     code = "newer-schema"
     summary = "A file was written by a newer version of aexp."
+    usual_hint = "install the newest aexp"
 
 
 class StorageError(AexpError, OSError):
@@ -136,6 +145,7 @@ class StorageError(AexpError, OSError):
     code = "storage"
     exit_code = 8
     summary = "A file could not be written or read (full disk, read-only folder, permission)."
+    usual_hint = "check the permissions, and that the disk works and has room"
 
     def __str__(self) -> str:
         return self.message
@@ -147,6 +157,7 @@ class GitError(AexpError):
     code = "git"
     exit_code = 9
     summary = "A git command failed."
+    usual_hint = "see what `git status` says here"
 
 
 class CommitSkippedError(GitError):
@@ -162,6 +173,7 @@ class PartialFailureError(AexpError):
     code = "partial-failure"
     exit_code = 10
     summary = "Some of several items failed; the rest was done."
+    usual_hint = "see the lines above"
 
 
 class UnsafeValueError(UsageError):

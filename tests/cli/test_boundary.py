@@ -27,6 +27,7 @@ from aexp.errors import (
     UsageError,
     error_classes,
 )
+from tests.e2e.mistakes import check_hint
 from tests.support.machines import Machine, checkout_environ, run_command, run_in_process
 
 CLI = [sys.executable, "-m", "aexp"]
@@ -76,10 +77,19 @@ def test_every_error_is_a_line_a_hint_and_its_code(
     assert run("probe") == (kind.exit_code, [], ["error: it is wrong", "hint: do it right"])
 
 
-def test_without_a_hint_there_is_one_line(probe: Callable[..., None]) -> None:
-    """Trap 32: no empty hint."""
-    probe(raiser(UsageError("it is wrong")))
-    assert run("probe") == (2, [], ["error: it is wrong"])
+@pytest.mark.parametrize("kind", OWN_ERRORS, ids=lambda kind: kind.code)
+def test_without_a_hint_the_usual_one_is_shown(
+    probe: Callable[..., None], kind: type[AexpError]
+) -> None:
+    """Trap 32: there is always something to do, and what it names exists."""
+    probe(raiser(kind("it is wrong")))
+    code, out, err = run("probe")
+    assert (code, out, err) == (
+        kind.exit_code,
+        [],
+        ["error: it is wrong", f"hint: {kind.usual_hint}"],
+    )
+    check_hint(kind.usual_hint, ["validate"])
 
 
 def test_error_codes_are_a_table() -> None:
@@ -120,7 +130,7 @@ def test_output_before_an_error_comes_first(tmp_path: Path) -> None:
     both = run_command(
         ["sh", "-c", '"$0" -c "$1" 2>&1', sys.executable, code], cwd=tmp_path, check=False
     )
-    assert both.stdout == "first\nerror: second\n"
+    assert both.stdout == "first\nerror: second\nhint: see the command's --help\n"
 
 
 # --- wrong usage --------------------------------------------------------------------------------

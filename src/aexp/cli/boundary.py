@@ -74,7 +74,8 @@ def _run(arguments: list[str]) -> int:
         code = app(args=arguments, prog_name="aexp", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except AexpError as error:
-        return fail(_from_root(error.message), error.hint, error.exit_code)
+        hint = error.hint or error.usual_hint
+        return fail(_from_root(error.message), hint, error.exit_code)
     except TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else _command_path(arguments)

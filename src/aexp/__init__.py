@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from aexp.runs import mark_status as mark_status
     from aexp.runs import open_run as open_run
     from aexp.runs import run_lifecycle as run_lifecycle
+    from aexp.runs.annotate import bind_tracker as bind_tracker
     from aexp.validate import validate_repo as validate_repo
 
 _PUBLIC = {
+    "bind_tracker": "aexp.runs.annotate",
     "create_run": "aexp.runs",
     "current_run": "aexp.recording.current",
     "find_runs": "aexp.runs",

@@ -147,7 +147,10 @@ def _comparison(node: Compare, resolve: Resolve) -> Test:
         return _member_test(node.op, *sides)
     tests = _TESTS
     if "time" in kinds:
-        sides = [_moments(side, operand) for side, operand in zip(sides, (node.left, node.right), strict=True)]
+        sides = [
+            _moments(side, operand)
+            for side, operand in zip(sides, (node.left, node.right), strict=True)
+        ]
         tests = _MOMENT_TESTS
     test, (left, right) = tests[node.op], (side.get for side in sides)
 

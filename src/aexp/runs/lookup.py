@@ -12,6 +12,7 @@ from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import is_job_id, resolve_prefix
 from aexp.model.status import RETRACTED, is_terminal
+from aexp.model.stream import Summary
 from aexp.repo import Layout
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunRecord, RunStore
@@ -78,11 +79,12 @@ class RunView:
             return Summary()
         return summarize_attempt(self.record.folder, attempt)
 
-    @property
+    @cached_property
     def summaries(self) -> Mapping[str, Mapping[str, Json]]:
         """Metrics by name, each with its final value and bounds (LED-01)."""
         if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
-            return self.entry.get("metrics", {})
+            found = self.entry.get("metrics", {})
+            return {name: known for name, known in found.items() if isinstance(known, Mapping)}
         return {name: summary.to_json() for name, summary in self._streamed.metrics.items()}
 
     @property

@@ -317,6 +317,7 @@ def spread(points: int, count: int) -> list[int]:
     return sorted({points * number // min(count, points) for number in range(min(count, points))})
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("points", KILLS)
 def test_a_killed_uninstall_is_completed_by_the_next(
     repo: Machine, tmp_path: Path, points: int
@@ -338,6 +339,7 @@ def test_a_killed_uninstall_is_completed_by_the_next(
         assert Machine(place).status() == ""
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("points", KILLS)
 def test_a_killed_install_is_completed_by_the_next(
     repo: Machine, tmp_path: Path, points: int

@@ -11,14 +11,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aexp import settings
 from aexp.errors import CommitSkippedError, GitError
 from aexp.git import Git, GitResult
-from aexp.ledger.store import entry_job_id, judge
+from aexp.ledger.store import entry_job_id, judge, load_usable
 from aexp.repo import INDEX_DIR_REL, LEDGER_DIR_REL, Layout
 from aexp.tree import WorkTree
 
@@ -144,6 +144,7 @@ def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
     skipped: dict[str, str] = {}
     # Of a conflict without markers nobody has said which side it is, or that it is both.
     unmerged = set(WorkTree(layout.root).conflicted(LEDGER_DIR_REL))
+    good += [path for path in _moved_away(git, layout) if path not in unmerged]
     for path in _changed_paths(git, LEDGER_DIR_REL):
         if path in unmerged:
             skipped[path] = "it is unmerged; see `aexp ledger resolve`"
@@ -167,15 +168,35 @@ def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
 
 def _changed_paths(git: Git, *folders: str) -> list[str]:
     """Return paths below ``folders`` that are untracked or differ from HEAD and still exist."""
-    fields = git.nul_fields(
-        "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *folders
-    )
-    found = [field[3:] for field in fields if "D" not in field[:2]]
+    found = (path for states, path in _states(git, *folders) if "D" not in states)
     return sorted(path for path in found if (git.folder / path).is_file())
 
 
+def _moved_away(git: Git, layout: Layout) -> list[str]:
+    """Return entry files that are gone because the run's entry stands in the other layout now.
+
+    Any other file that is gone stays in the commit: only a tombstone takes an entry back.
+    """
+    gone = (path for states, path in _states(git, LEDGER_DIR_REL) if "D" in states)
+    return [
+        path
+        for path in gone
+        if (job_id := entry_job_id(path)) is not None
+        and not (layout.root / path).exists()
+        and load_usable(layout, job_id) is not None
+    ]
+
+
+def _states(git: Git, *folders: str) -> Iterator[tuple[str, str]]:
+    """Yield the two letters of ``git status`` for each changed path below ``folders``."""
+    fields = git.nul_fields(
+        "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *folders
+    )
+    return ((field[:2], field[3:]) for field in fields)
+
+
 def _message(paths: Sequence[str]) -> str:
-    count = len(paths)
+    count = len({entry_job_id(path) or path for path in paths})  # a moved entry has two
     return f"aexp ledger: {count} {'entry' if count == 1 else 'entries'}"
 
 
@@ -198,7 +219,8 @@ def _add_and_commit(git: Git, paths: Sequence[str], message: str, hooks: bool) -
     from_stdin = ("--pathspec-from-file=-", "--pathspec-file-nul")
     # ls-files and friends take the paths literally; so must these.
     literal = ("--literal-pathspecs",)
-    staged = _run_locked(git, *literal, "add", *from_stdin, stdin=listed)
+    known = b"\0".join(os.fsencode(path) for path in _known_to_index(git, paths))
+    staged = _run_locked(git, *literal, "add", *from_stdin, stdin=known)
     if staged.returncode != 0:
         raise GitError(f"git add failed: {_last_line(staged.stderr)}")
     config = [] if hooks else [f"core.hooksPath={os.devnull}"]
@@ -225,6 +247,15 @@ def _add_and_commit(git: Git, paths: Sequence[str], message: str, hooks: bool) -
             hint="the entries are written; commit them yourself or use --no-commit",
         )
     return git.run("rev-parse", "HEAD").text
+
+
+def _known_to_index(git: Git, paths: Sequence[str]) -> Sequence[str]:
+    """Return ``paths`` without those whose removal is staged already, which git would not find."""
+    gone = {path for path in paths if not (git.folder / path).exists()}
+    if not gone:
+        return paths
+    gone -= set(git.nul_fields("ls-files", "-z", "--", LEDGER_DIR_REL))
+    return [path for path in paths if path not in gone]
 
 
 def _restore(git: Git, index: Path, before: str | Path | None) -> None:

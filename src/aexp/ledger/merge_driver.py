@@ -23,7 +23,7 @@ MERGED, CONFLICT = 0, 1
 """What the driver answers to git; above 128 git would give the whole merge up."""
 
 _OPEN, _MIDDLE, _CLOSE = b"<<<<<<< ours\n", b"=======\n", b">>>>>>> theirs\n"
-_ONLY_OURS = ("attempt_id", "replicates", "retracted", "ended_by", "metrics")
+ONLY_OURS = ("attempt_id", "replicates", "retracted", "ended_by", "metrics")
 """Fields that 0.6.x never wrote: an entry that has one was written with a digest."""
 
 
@@ -149,7 +149,7 @@ def sound_parts(job_id: str, path: str, data: bytes, name: str = "it") -> Parts:
     entry, problems = judge(job_id, path, data)
     if entry is None:
         raise CorruptDataError(f"{name} is not usable: {problems[0].message}")
-    if "record_digest" not in entry and any(name in entry for name in _ONLY_OURS):
+    if "record_digest" not in entry and any(name in entry for name in ONLY_OURS):
         raise CorruptDataError(f"{name} is not usable: its record_digest is missing")
     return take_apart(entry)
 

@@ -20,6 +20,7 @@ from aexp.errors import CorruptDataError
 from aexp.git import Git
 from aexp.ledger.places import entry_path, twin_of
 from aexp.ledger.resolve import both_sides
+from aexp.ledger.retract import entomb, retraction_of
 from aexp.ledger.store import judge
 from aexp.model.canonical import Json
 from aexp.model.entry import (
@@ -175,6 +176,8 @@ def prepare(
         machine=label or layout.machine_label,
         relabel=relabel,
     )
+    if (facts := retraction_of(record.document.get("retracted"), roots or ())) is not None:
+        ours = entomb(ours, facts)  # also where the tombstone itself was lost (LED-12)
     parts = ours if known is None else merge(known, ours)
     if leaks and ours.identity_redacted:
         # A merge keeps the state point that proves itself, but not one with a secret in it.
@@ -292,11 +295,16 @@ def keep_aside(layout: Layout, record: RunRecord, prepared: Prepared) -> None:
 
 
 def with_stamps(document: Mapping[str, Json], prepared: Prepared) -> dict[str, Json]:
-    """Return the document as it must be for ``prepared``: stamps in, remembered failure out."""
+    """Return the document as it must be for ``prepared``: stamps in, remembered failure out.
+
+    A retraction that the ledger knows of is noted too, so that it survives the loss of the entry.
+    """
     kept = document.get("ledger")
     stamps = {**(dict(kept) if isinstance(kept, Mapping) else {}), **prepared.stamps}
     result = {key: value for key, value in document.items() if key != "ledger_error"}
     result["ledger"] = stamps
+    if (facts := prepared.promotion.entry.get("retracted")) is not None:
+        result["retracted"] = dict(facts)
     return result
 
 

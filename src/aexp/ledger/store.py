@@ -95,7 +95,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
             files is not read again. None reads every file.
     """
     paths = tree.files(LEDGER_DIR_REL)
-    candidates = [path for path in paths if _is_run_file(path)]
+    candidates = [path for path in paths if is_run_file(path)]
     conflicted = set(tree.conflicted(LEDGER_DIR_REL)) if candidates else set()
     entries: dict[str, LedgerEntry] = {}
     found: dict[str, str] = {}
@@ -118,7 +118,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
         entries[job_id] = entry
         found.setdefault(job_id, path)
     for path in conflicted - set(candidates):
-        job_id = entry_job_id(path) if _is_run_file(path) else None
+        job_id = entry_job_id(path) if is_run_file(path) else None
         if job_id is not None:
             message = "it is unmerged in git's index; finish the merge"
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
@@ -243,7 +243,7 @@ def _has_duplicate_keys(data: bytes) -> bool:
     return data.count(b'\n  "record_digest": ') > 1
 
 
-def _is_run_file(path: str) -> bool:
+def is_run_file(path: str) -> bool:
     """Return whether ``path`` stands where entries stand (named subfolders hold other records)."""
     below = path[len(_PREFIX) :]
     return "/" not in below or _SHARD.fullmatch(below) is not None
@@ -281,5 +281,5 @@ def entry_files(layout: Layout) -> Iterable[Path]:
     from aexp.tree import WorkTree
 
     for path in WorkTree(layout.root).files(LEDGER_DIR_REL):
-        if _is_run_file(path):
+        if is_run_file(path):
             yield layout.root / path

@@ -21,6 +21,7 @@ from aexp.ledger.promote import (
     promote_record,
     roots_of,
 )
+from aexp.ledger.retract import refuse_retracted
 from aexp.model.canonical import Json
 from aexp.model.project import note_of, tags_of
 from aexp.model.sanitize import find_absolute_paths, find_secrets
@@ -266,6 +267,7 @@ def _apply(
     given: Mapping[str, Json],
 ) -> Annotated:
     store = RunStore(layout)
+    refuse_retracted(layout, job_id)
     changed = False
     marked: Layout | None = None
 

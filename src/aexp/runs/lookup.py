@@ -83,7 +83,7 @@ class RunView:
     def summaries(self) -> Mapping[str, Mapping[str, Json]]:
         """Metrics by name, each with its final value and bounds (LED-01)."""
         if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
-            found = self.entry.get("metrics", {})
+            found: Mapping[str, Json] = self.entry.get("metrics", {})
             return {name: known for name, known in found.items() if isinstance(known, Mapping)}
         return {name: summary.to_json() for name, summary in self._streamed.metrics.items()}
 

@@ -26,6 +26,7 @@ from aexp.ledger.promote import (
     with_stamps,
     write_prepared,
 )
+from aexp.ledger.retract import retracted_facts
 from aexp.model.canonical import Json
 from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
 from aexp.model.status import (
@@ -139,7 +140,22 @@ def begin_attempt(
 
     store.update(job_id, change)
     store.beat(job_id)
+    say_if_retracted(store.layout, job_id)
     return attempt_id
+
+
+def say_if_retracted(layout: Layout, job_id: str) -> None:
+    """Say on standard error that what a run records does not count any more (LED-12)."""
+    facts = retracted_facts(layout, job_id)
+    if facts is None:
+        return
+    line = (
+        f"[aexp ledger] run {job_id} was retracted on {facts.get('at', '')[:10]}:"
+        f" {facts.get('reason', '')}; what it records stays on this machine"
+        " (another state point is another run)\n"
+    )
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line)
 
 
 def _refuse_if_owned(store: RunStore, record: RunRecord) -> None:

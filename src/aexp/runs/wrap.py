@@ -18,7 +18,7 @@ from aexp.repo import Layout
 from aexp.runs.code_state import code_state
 from aexp.runs.create import create
 from aexp.runs.lifecycle import HEARTBEAT_S, end_attempt
-from aexp.runs.transition import begin_attempt, environment_of
+from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
 from aexp.workspace.store import RunRecord, RunStore
 
 LOGS_DIR = "logs"
@@ -96,6 +96,7 @@ def run_wrapped(
         return _attach(store, made.job_id, command)
     record = store.read_sound(made.job_id)
     if record.status == "complete" and not again:
+        say_if_retracted(layout, made.job_id)
         return Wrapped(WrapResult.COMPLETE_ALREADY, made.job_id, 0, "complete")
     code = code_state(layout) if include_commit else None
     attempt_id = begin_attempt(

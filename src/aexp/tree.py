@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
@@ -24,6 +25,8 @@ _EMPTY_FILE = frozenset(
     )
 )
 """The object id of an empty file, in repositories of either hash."""
+_OBJECT_ID = struct.Struct("<QqI")
+_NO_FILE_TIME = -1
 
 
 class Tree(Protocol):
@@ -55,7 +58,11 @@ class Tree(Protocol):
         """Yield each path with its bytes, or with the error that kept it from being read."""
 
     def state(self, path: str) -> FileState | None:
-        """Return the state of a file on disk; None when there is none, or it is not on disk."""
+        """Return what changes when the file's content does; None when there is no such file.
+
+        It is that of the file on disk, or stands for the object in git. To be asked of a path that
+        :meth:`files` has listed.
+        """
 
     def conflicted(self, folder: str) -> list[str]:
         """Return the sorted paths below ``folder`` that git's index holds unmerged."""
@@ -145,8 +152,17 @@ class WorkTree:
         return sorted(found)
 
 
+class _Listed(NamedTuple):
+    """What git says of one path."""
+
+    path: str
+    mode: str
+    oid: str
+    stage: str
+
+
 class GitTree:
-    """The files of git's index, or of a commit.
+    """The files of git's index, or of a commit, as they were when first asked for.
 
     Args:
         root: the work tree's root.
@@ -161,46 +177,60 @@ class GitTree:
         self._commit = commit
         self.label = commit or "index"
         self._objects: dict[str, str] = {}
+        self._listings: dict[str, list[_Listed]] = {}
 
     def files(self, folder: str) -> list[str]:
         """See :meth:`Tree.files`."""
         above = f"{_folder(folder)}/"
-        return [path for path in self._list(folder) if above == "/" or path.startswith(above)]
+        found = self._list(_folder(folder).partition("/")[0])
+        return [path for path in found if above == "/" or path.startswith(above)]
 
     def _list(self, place: str) -> list[str]:
         """Return the sorted files at or below ``place``, and remember their object ids."""
-        where = _pathspec(place)
-        if self._commit is None:
-            fields = self._git.nul_fields("ls-files", "-s", "-z", *where)
-        else:
-            fields = self._git.nul_fields(
-                "ls-tree", "-r", "-z", "--full-tree", self._commit, *where
-            )
-        found: list[str] = []
-        for field in fields:
-            meta, path = field.split("\t", 1)
-            mode, second, third = meta.split(" ")[:3]
-            staged = self._commit is None
-            if mode.startswith("100") and (not staged or third == "0"):
-                self._objects[path] = second if staged else third
-                found.append(path)
-        for path in self._announced(found, where):
-            found.remove(path)
-            del self._objects[path]
-        return sorted(found)
+        files = {
+            listed.path: listed.oid
+            for listed in self._listing(place)
+            if listed.mode.startswith("100") and listed.stage == "0"
+        }
+        for path in self._announced(files, place):
+            del files[path]
+        self._objects.update(files)
+        return sorted(files)
 
-    def _announced(self, found: list[str], where: tuple[str, ...]) -> list[str]:
+    def _listing(self, place: str) -> list[_Listed]:
+        """Return all that git has at or below ``place``; it is asked once."""
+        known = self._listings.get(place)
+        if known is None:
+            known = self._listings[place] = list(self._ask(_pathspec(place)))
+        return known
+
+    def _ask(self, where: tuple[str, ...]) -> Iterator[_Listed]:
+        if self._commit is None:
+            for field in self._git.nul_fields("ls-files", "-s", "-z", *where):
+                meta, path = field.split("\t", 1)
+                mode, oid, stage = meta.split(" ")
+                yield _Listed(path, mode, oid, stage)
+            return
+        for field in self._git.nul_fields(
+            "ls-tree", "-r", "-z", "--full-tree", self._commit, *where
+        ):
+            meta, path = field.split("\t", 1)
+            mode, _, oid = meta.split(" ")
+            yield _Listed(path, mode, oid, "0")
+
+    def _announced(self, files: dict[str, str], place: str) -> list[str]:
         """Return those that ``git add -N`` has only announced: no commit will hold them.
 
         The index names them with the id of the empty file, and only comparing with the work tree
         tells them from files that are empty.
         """
-        empty = [path for path in found if self._objects[path] in _EMPTY_FILE]
+        empty = {path for path, oid in files.items() if oid in _EMPTY_FILE}
         if not empty or self._commit is not None:
             return []
-        wanted = set(empty)
-        new = self._git.nul_fields("diff-files", "-z", "--name-only", "--diff-filter=A", *where)
-        return [path for path in new if path in wanted]
+        new = self._git.nul_fields(
+            "diff-files", "-z", "--name-only", "--diff-filter=A", *_pathspec(place)
+        )
+        return [path for path in new if path in empty]
 
     def read(self, path: str) -> bytes:
         """See :meth:`Tree.read`."""
@@ -214,8 +244,8 @@ class GitTree:
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
         """See :meth:`Tree.read_many`: one git process for all of them."""
         wanted = list(paths)
-        if any(path not in self._objects for path in wanted):
-            self._list(".")
+        for top in sorted({p.partition("/")[0] for p in wanted if p not in self._objects}):
+            self._list(top)
         contents = self._git.read_objects(
             self._objects[path] for path in wanted if path in self._objects
         )
@@ -226,22 +256,28 @@ class GitTree:
                 yield path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def state(self, path: str) -> FileState | None:
-        """See :meth:`Tree.state`: objects of git have none."""
-        return None
+        """See :meth:`Tree.state`: the beginning of the object's id, in the shape of a file's."""
+        oid = self._objects.get(path)
+        if oid is None:
+            return None
+        return (*_OBJECT_ID.unpack(bytes.fromhex(oid)[: _OBJECT_ID.size]), _NO_FILE_TIME)
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
-        return _unmerged(self._git, folder) if self._commit is None else []
+        above = f"{_folder(folder)}/"
+        listed = self._listing(_folder(folder).partition("/")[0])
+        return sorted(
+            {
+                path
+                for path, _, _, stage in listed
+                if stage != "0" and (above == "/" or path.startswith(above))
+            }
+        )
 
     def links(self, folder: str) -> list[str]:
         """See :meth:`Tree.links`."""
-        top = _pathspec(_folder(folder).partition("/")[0])
-        if self._commit is None:
-            fields = self._git.nul_fields("ls-files", "-s", "-z", *top)
-        else:
-            fields = self._git.nul_fields("ls-tree", "-r", "-z", "--full-tree", self._commit, *top)
-        split = (field.split("\t", 1) for field in fields)
-        linked = sorted({path for meta, path in split if meta.startswith("120000")})
+        listed = self._listing(_folder(folder).partition("/")[0])
+        linked = sorted({path for path, mode, _, _ in listed if mode == "120000"})
         inner = f"{_folder(folder)}/"
         return [
             p for p in linked if inner == "/" or p.startswith(inner) or inner.startswith(p + "/")

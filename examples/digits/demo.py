@@ -1,8 +1,8 @@
 """Walk the main job once, for real: runs of a cluster become evidence on a laptop.
 
-Two clones of a bare git remote stand for the two machines. Every command is printed as
-``machine$ command``, run, and its outcome checked; the script ends with a non-zero status at the
-first thing that is not what it should be.
+Two clones of a bare git remote stand for the two machines. What a person would type is printed as
+``machine$ command``, with the part of its output that matters here; ``[ok]`` is a fact that the
+script has checked. It ends with a non-zero status at the first one that does not hold.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ CONDITIONS = {"full": 1.0, "small": 0.1}
 """Condition of E001 -> the fraction of the training images it uses."""
 SEEDS = (0, 1)
 RUNS = len(CONDITIONS) * len(SEEDS)
+WIDTH = 80
 
 
 class DemoFailure(Exception):
@@ -46,31 +48,43 @@ class Machine:
     folder: Path
     env: Mapping[str, str]
 
-    def run(self, *command: str, show: bool = True) -> str:
-        """Run a command here and return what it printed to standard output.
+    def run(self, *command: str, lines: slice | None = None) -> str:
+        """Show a command, run it here and return what it printed to standard output.
 
         Args:
             command: the program and its arguments.
-            show: print the command's output as well as the command.
+            lines: which lines of its output to show; all of them when None.
 
         Raises:
             DemoFailure: it exited non-zero.
         """
-        print(f"{self.name}$ {shlex.join(command)}", flush=True)
+        print(prompt(self.name, command), flush=True)
+        done = self._start(command)
+        for line in (done.stdout + done.stderr).splitlines()[lines or slice(None)]:
+            print(f"    {line}".rstrip(), flush=True)
+        return done.stdout
+
+    def quietly(self, *command: str) -> str:
+        """Run a command that is no part of the story, and return what it printed.
+
+        Raises:
+            DemoFailure: it exited non-zero.
+        """
+        return self._start(command).stdout
+
+    def _start(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        if show or done.returncode != 0:
-            for line in (done.stdout + done.stderr).splitlines():
-                print(f"    {line}", flush=True)
         if done.returncode != 0:
+            print(textwrap.indent(done.stdout + done.stderr, "    "), flush=True)
             raise DemoFailure(f"{self.name}: `{shlex.join(command)}` exited {done.returncode}")
-        return done.stdout
+        return done
 
     def json(self, *command: str) -> Any:
         """Run a command with ``--format json`` and return what it printed, decoded."""
-        text = self.run(*command, "--format", "json", show=False)
+        text = self.quietly(*command, "--format", "json")
         try:
             return json.loads(text)
         except ValueError:
@@ -78,8 +92,19 @@ class Machine:
 
     def identify(self) -> None:
         """Give this clone a git identity of its own."""
-        self.run("git", "config", "user.name", f"Demo on {self.name}", show=False)
-        self.run("git", "config", "user.email", f"demo@{self.name}.invalid", show=False)
+        self.quietly("git", "config", "user.name", f"Demo on {self.name}")
+        self.quietly("git", "config", "user.email", f"demo@{self.name}.invalid")
+
+
+def prompt(name: str, command: Sequence[str]) -> str:
+    """Return a command as it would be typed, continued on further lines where it is long."""
+    rows = [f"{name}$"]
+    for word in map(shlex.quote, command):
+        if len(rows[-1]) + len(word) + 3 > WIDTH:
+            rows[-1] += " \\"
+            rows.append("   ")
+        rows[-1] += f" {word}"
+    return "\n".join(rows)
 
 
 def sealed_environment(home: Path) -> dict[str, str]:
@@ -95,43 +120,51 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "PATH": programs,
-        "COLUMNS": "100",
+        "COLUMNS": str(WIDTH - 4),
         "NO_COLOR": "1",
     }
 
 
-def heading(text: str) -> None:
-    """Print what comes next."""
+def heading(text: str, why: str = "") -> None:
+    """Print what comes next, and what it is for."""
     print(f"\n== {text}", flush=True)
+    if why:
+        rows = textwrap.wrap(why, WIDTH - 3, break_long_words=False, break_on_hyphens=False)
+        print("\n".join(f"   {row}" for row in rows))
+        print(flush=True)
 
 
 def start_project(cluster: Machine) -> None:
     """Make a project with a training script on the cluster, and install aexp in it."""
-    heading("A project on the cluster, with aexp installed")
+    heading(
+        "A project on the cluster, with aexp installed",
+        "aexp lives in an ordinary git repository; this one has a training script.",
+    )
     cluster.identify()
     shutil.copy(HERE / "train.py", cluster.folder / "train.py")
-    cluster.run("git", "add", "train.py", show=False)
-    cluster.run("git", "commit", "--quiet", "-m", "Train a classifier on digits")
-    cluster.run("aexp", "install", "--yes", "--machine-label", "cluster")
-    cluster.run("git", "add", "--all", show=False)
+    cluster.quietly("git", "add", "train.py")
+    cluster.quietly("git", "commit", "--quiet", "-m", "Train a classifier on digits")
+    cluster.run("aexp", "install", "--yes", "--machine-label", "cluster", lines=slice(0, 6))
+    print("    ... (kb/ for what you write, slash commands for agents, the run store)")
+    cluster.run("git", "add", "--all")
     cluster.run("git", "commit", "--quiet", "-m", "Install aexp")
-    cluster.run("git", "push", "--quiet", "--set-upstream", "origin", "main")
-    tracked = cluster.run("git", "ls-files", show=False)
+    tracked = cluster.quietly("git", "ls-files")
     expect(".runs/" not in tracked, "the run store is not committed")
 
 
 def plan_experiment(cluster: Machine) -> None:
     """Say what is to be found out, and under which conditions."""
-    heading("A hypothesis, and an experiment that can decide it")
-    cluster.run("aexp", "new-hypothesis", "--title", "More data helps a linear classifier")
-    cluster.run(
-        "aexp", "new-experiment", "--title", "Train on all the images and on a tenth of them",
-        "--hypothesis", "H001",
-    )  # fmt: skip
-    experiment = artifact(cluster, "E001")
-    print(f"    (an editor fills in `conditions:` of {experiment.relative_to(cluster.folder)})")
-    fill_conditions(experiment)
-    cluster.run("git", "add", "kb", show=False)
+    heading(
+        "A hypothesis, and an experiment that can decide it",
+        "Both are markdown files; the experiment says what its conditions mean.",
+    )
+    cluster.run("aexp", "new-hypothesis", "--title", "More data helps")
+    cluster.run("aexp", "new-experiment", "--title", "All or a tenth", "--hypothesis", "H001")
+    fill_conditions(artifact(cluster, "E001"))
+    print("    (an editor writes into it:  conditions:")
+    written = [f"{name}: {{train_fraction: {value}}}" for name, value in CONDITIONS.items()]
+    print(textwrap.indent("\n".join(written) + ")", " " * 34), flush=True)
+    cluster.run("git", "add", "kb")
     cluster.run("git", "commit", "--quiet", "-m", "Plan E001")
 
 
@@ -161,20 +194,23 @@ def fill_conditions(experiment: Path) -> None:
 
 def train(cluster: Machine) -> None:
     """Run the real training for every condition and seed."""
-    heading(f"{RUNS} training runs, recorded as they happen")
+    heading(
+        f"{RUNS} training runs, recorded as they happen",
+        "--sp says which run it is, and the command follows --. Of the output, only the last two "
+        "lines are shown here.",
+    )
     for condition, fraction in CONDITIONS.items():
         for seed in SEEDS:
             cluster.run(
                 "aexp", "run", "--experiment", "E001", "--sp", f"condition={condition},seed={seed}",
                 "--", "python", "train.py", "--train-fraction", str(fraction), "--seed", str(seed),
+                lines=slice(-2, None),
             )  # fmt: skip
 
 
-def list_runs(machine: Machine) -> list[dict[str, Any]]:
-    """Show the runs that a machine knows, and return them."""
-    machine.run("aexp", "list-runs")
-    rows = machine.json("aexp", "list-runs")
-    return list(rows["runs"] if isinstance(rows, dict) else rows)
+def known_runs(machine: Machine) -> list[dict[str, Any]]:
+    """Return the runs that a machine knows."""
+    return list(machine.json("aexp", "list-runs"))
 
 
 def check_runs(runs: Sequence[Mapping[str, Any]], where: str) -> None:
@@ -193,8 +229,7 @@ def check_runs(runs: Sequence[Mapping[str, Any]], where: str) -> None:
     )  # fmt: skip
     expect(
         all(0.5 < accuracy(run) <= 1.0 for run in runs),
-        "every run has its validation accuracy: "
-        + ", ".join(f"{accuracy(run):.3f}" for run in runs),
+        "each has its validation accuracy: " + ", ".join(f"{accuracy(run):.3f}" for run in runs),
     )
 
 
@@ -206,28 +241,37 @@ def accuracy(run: Mapping[str, Any]) -> float:
 
 def claim(cluster: Machine, runs: Sequence[Mapping[str, Any]]) -> None:
     """Write a finding that cites one run and one batch as its evidence."""
-    heading("A finding that cites its evidence: one run, and a batch of runs")
+    heading(
+        "A finding that cites its evidence: one run, and a batch of runs",
+        "The batch is every run of E001 under the condition `full`.",
+    )
     best = max(runs, key=accuracy)
     cluster.run(
-        "aexp", "new-finding", "--title", "All the images beat a tenth of them",
-        "--hypothesis", "H001", "--experiment", "E001",
-        "--run", best["job_id"], "--batch", "E001?condition=full",
+        "aexp", "new-finding", "--title", "All images beat a tenth", "--hypothesis", "H001",
+        "--experiment", "E001", "--run", best["job_id"][:8], "--batch", "E001?condition=full",
+        lines=slice(0, 1),
     )  # fmt: skip
     finding = artifact(cluster, "F001").read_text("utf-8")
-    expect(best["job_id"] in finding, "the finding cites the best run by its id")
-    cluster.run("aexp", "validate")
+    expect(best["job_id"] in finding, "the finding cites the best run by its whole id")
+    cluster.run("aexp", "validate", lines=slice(-1, None))
     report = cluster.json("aexp", "validate")
     expect(report["counts"]["errors"] == 0, "the cluster finds no error")
+    expect(
+        {issue["code"] for issue in report["issues"]} == {"ledger.uncommitted"},
+        "its warnings say that nobody else can see the evidence yet",
+    )
 
 
 def share(cluster: Machine) -> None:
     """Commit the claims, project the runs into the ledger, push."""
-    heading("Share: commit the claims, backfill the ledger, push")
-    cluster.run("git", "add", "kb", show=False)
-    cluster.run("git", "commit", "--quiet", "-m", "F001: all the images beat a tenth of them")
-    cluster.run("aexp", "ledger", "backfill")
-    cluster.run("git", "push")
-    shared = cluster.run("git", "ls-tree", "-r", "--name-only", "origin/main", show=False)
+    heading(
+        "Share: commit the claims, then `aexp sync`",
+        "It commits the ledger, a small file per run, merges, and pushes.",
+    )
+    cluster.run("git", "add", "kb")
+    cluster.run("git", "commit", "--quiet", "-m", "F001: all images beat a tenth")
+    cluster.run("aexp", "sync")
+    shared = cluster.quietly("git", "ls-tree", "-r", "--name-only", "origin/main")
     entries = [p for p in shared.splitlines() if p.startswith(".aexp/ledger/")]
     expect(len(entries) == RUNS, f"the remote holds {RUNS} ledger entries")
     clean(cluster)
@@ -235,22 +279,23 @@ def share(cluster: Machine) -> None:
 
 def clean(machine: Machine) -> None:
     """Check that git has nothing left to say."""
-    status = machine.run("git", "status", "--porcelain", show=False)
+    status = machine.quietly("git", "status", "--porcelain")
     expect(not status.strip(), f"git status on the {machine.name} is clean")
 
 
 def read_elsewhere(laptop: Machine, runs: Sequence[Mapping[str, Any]]) -> None:
     """Validate and list on the machine that never ran anything."""
-    heading("The laptop, which never trained anything")
     laptop.identify()
-    laptop.run("aexp", "install", "--yes", "--machine-label", "laptop")
     laptop.run("aexp", "validate")
+    laptop.run("aexp", "install", "--yes", "--machine-label", "laptop", lines=slice(-4, -3))
+    for condition in CONDITIONS:
+        selector = f"condition={condition}"
+        laptop.run("aexp", "list-runs", "--experiment", "E001", "--sp", selector)
     report = laptop.json("aexp", "validate")
     counts = report["counts"]
     expect(counts["errors"] == counts["warnings"] == 0, "0 errors, 0 warnings on the laptop")
     expect(counts["findings"] == 1, "the finding was among what was validated")
-    seen = list_runs(laptop)
-    check_runs(seen, "on the laptop")
+    seen = known_runs(laptop)
     expect(
         {r["job_id"]: accuracy(r) for r in seen} == {r["job_id"]: accuracy(r) for r in runs},
         "ids and accuracies are those of the cluster",
@@ -266,7 +311,7 @@ def walk(base: Path) -> None:
     home.mkdir()
     env = sealed_environment(home)
     desk = Machine("demo", base, env)
-    heading(f"A git remote and two clones of it in {base}")
+    heading("A git remote, and a clone of it that plays the cluster", f"All of it is in {base}")
     desk.run("git", "init", "--quiet", "--bare", "remote.git")
     desk.run("git", "init", "--quiet", "cluster")
     cluster = Machine("cluster", base / "cluster", env)
@@ -275,11 +320,15 @@ def walk(base: Path) -> None:
     start_project(cluster)
     plan_experiment(cluster)
     train(cluster)
-    runs = list_runs(cluster)
+    runs = known_runs(cluster)
     check_runs(runs, "on the cluster")
     claim(cluster, runs)
     share(cluster)
 
+    heading(
+        "The laptop, which never trained anything",
+        "A plain clone is enough to validate. To record runs too, it installs once.",
+    )
     desk.run("git", "clone", "--quiet", "remote.git", "laptop")
     read_elsewhere(Machine("laptop", base / "laptop", env), runs)
 
@@ -289,9 +338,9 @@ def farewell(base: Path, kept: bool) -> None:
     heading("All of it held. What to try next")
     if kept:
         print(f"  Both clones are in {base}. In its laptop folder:")
-        print("    aexp show-run ID                    one run, with parameters and metrics")
-        print("    aexp ledger list                    the shared facts, without any run store")
-        print("    delete a file of .aexp/ledger/, then aexp validate      the evidence is missed")
+        print("    aexp show-run ID    one run, with parameters and metrics")
+        print("    aexp ledger list    the shared facts, without any run store")
+        print("    rm .aexp/ledger/*; aexp validate    the missing evidence is noticed")
     else:
         print("  Look around in the two clones:    make demo DEMO_ARGS=--keep")
     print("  Use it in a repository of yours:  aexp install")

@@ -108,7 +108,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Train, and log the accuracies of every step."""
+    """Train, and log the validation accuracy of every step."""
     options = parse_arguments()
     split = load(options.seed, options.train_fraction)
     run = aexp.current_run()
@@ -123,7 +123,6 @@ def main() -> None:
         print(f"step {step}: train_acc {train_acc:.3f}  val_acc {val_acc:.3f}")
         if run is not None:
             run.log_metric("val_acc", val_acc, step=step)
-            run.log_metric("train_acc", train_acc, step=step)
     print(f"{options.model} on {len(split.train_labels)} images: val_acc {val_acc:.4f}")
 
 

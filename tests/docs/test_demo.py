@@ -31,6 +31,8 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     assert "[ok] 0 errors, 0 warnings on the laptop" in done.stdout
     assert "[ok] git status on the laptop is clean" in done.stdout
     assert "What to try next" in done.stdout
+    wide = [line for line in done.stdout.splitlines() if len(line) > 80]
+    assert [line for line in wide if str(tmp_path) not in line] == []
     assert list(tmp_path.iterdir()) == [], "the demonstration leaves nothing behind"
 
 

@@ -187,3 +187,20 @@ def test_an_empty_ledger(repo: Machine) -> None:
     assert (dict(ledger.entries), ledger.problems) == ({}, ())
     assert list_ledger_job_ids(repo.path) == set()
     assert load_ledger_entry(repo.path, "a" * 32) is None
+
+
+def test_a_symbolic_link_among_the_entries_is_stray(installed_repo: Machine) -> None:
+    """VAL-08: git would share where a link points, so it is no entry, in any view."""
+    job_id = put_run(installed_repo, 0)
+    backfill(installed_repo)
+    folder = installed_repo / ".aexp/ledger"
+    (folder / f"{'0' * 32}.json").symlink_to(f"{job_id}.json")
+    (folder / "sweeps").symlink_to("nowhere")
+    installed_repo.git("add", ".aexp/ledger")
+    for tree in (WorkTree(installed_repo.path), GitTree(installed_repo.path)):
+        ledger = read_ledger(tree)
+        assert set(ledger.entries) == {job_id}
+        assert [(p.code, p.severity, p.path) for p in ledger.problems] == [
+            ("ledger.stray", "warning", f".aexp/ledger/{'0' * 32}.json"),
+            ("ledger.stray", "warning", ".aexp/ledger/sweeps"),
+        ]

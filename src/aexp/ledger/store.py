@@ -28,7 +28,7 @@ from aexp.model.entry import (
 from aexp.model.ids import is_job_id
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.state import FileState
-from aexp.tree import Tree
+from aexp.tree import Tree, WorkTree
 
 _PREFIX = f"{LEDGER_DIR_REL}/"
 _SHARD = re.compile(r"[0-9a-f]{2}/[^/]+")
@@ -91,7 +91,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
     Args:
         tree: the files.
         find_leaks: look for secrets too (``ledger.unsanitized``), which listings need not do.
-        layout: the repository whose work tree ``tree`` is; what its cache remembers of unchanged
+        layout: the repository that ``tree`` is a view of; what its cache remembers of unchanged
             files is not read again. None reads every file.
     """
     paths = tree.files(LEDGER_DIR_REL)
@@ -122,6 +122,8 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
         if job_id is not None:
             message = "it is unmerged in git's index; finish the merge"
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
+    if find_leaks:
+        problems += map(_linked, tree.links(LEDGER_DIR_REL))
     problems.sort(key=lambda p: (p.path, p.code))
     return Ledger(entries, found, tuple(problems))
 
@@ -133,7 +135,9 @@ def _judge_all(
     tree: Tree, paths: Sequence[str], find_leaks: bool, layout: Layout | None
 ) -> Iterator[tuple[str, Verdict]]:
     """Yield each of ``paths`` with what :func:`judge` says of its file, in order."""
-    remembered = NOTHING if layout is None else remember(layout, "entry", len(paths))
+    # Of one path, the work tree and git's index may each have another content.
+    kind = "entry" if tree.label == WorkTree.label else "entry in git"
+    remembered = NOTHING if layout is None else remember(layout, kind, len(paths))
     if remembered.cache is None:
         for path, data in tree.read_many(paths):
             yield path, _judge_file(path, data, find_leaks)
@@ -253,6 +257,11 @@ def _stray(path: str) -> LedgerProblem:
     return LedgerProblem("ledger.stray", path, "it is no ledger entry", None, "warning")
 
 
+def _linked(path: str) -> LedgerProblem:
+    message = "it is a symbolic link, and git shares only where it points"
+    return LedgerProblem("ledger.stray", path, message, None, "warning")
+
+
 def _duplicate(path: str, first: str, job_id: str) -> LedgerProblem:
     message = f"the run has an entry at {first} too; both were read as one"
     return LedgerProblem("ledger.duplicate", path, message, job_id, "warning")
@@ -278,8 +287,6 @@ def _load(layout: Layout, job_id: str, path: Path) -> LedgerEntry | None:
 
 def entry_files(layout: Layout) -> Iterable[Path]:
     """Return the files of the ledger folder that stand where entries stand."""
-    from aexp.tree import WorkTree
-
     for path in WorkTree(layout.root).files(LEDGER_DIR_REL):
         if is_run_file(path):
             yield layout.root / path

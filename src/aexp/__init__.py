@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aexp.linking import link_to_experiment as link_to_experiment
     from aexp.linking import list_batches as list_batches
+    from aexp.queries import query as query
     from aexp.recording.current import current_run as current_run
     from aexp.runs import create_run as create_run
     from aexp.runs import find_runs as find_runs
@@ -34,6 +35,7 @@ _PUBLIC = {
     "list_batches": "aexp.linking",
     "mark_status": "aexp.runs",
     "open_run": "aexp.runs",
+    "query": "aexp.queries",
     "run_lifecycle": "aexp.runs",
     "validate_repo": "aexp.validate",
 }

@@ -16,6 +16,7 @@ from aexp.cli import (
     install,
     kb,
     ledger,
+    query,
     runs,
     sharing,
     status,
@@ -26,7 +27,7 @@ from aexp.cli import (
 PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install, uninstall),
     "Hypotheses, experiments, findings": (artifacts, kb),
-    "Runs": (runs, annotate),
+    "Runs": (runs, query, annotate),
     "Sharing": (sharing, ledger, status),
     "Checking": (validate, doctor),
 }

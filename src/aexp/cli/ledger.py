@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aexp.cli import merging, proof
+from aexp.cli import merging, proof, query
 from aexp.cli.options import MachineLabel, RunId, RunIds, TableFormat
 from aexp.cli.output import count, note, say, say_json, table, within
 from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     merging.register(group)
     proof.register(group)
+    query.register_ledger(group)
     app.add_typer(group)
 
 

@@ -50,6 +50,11 @@ def say(line: str = "") -> None:
     print(line.translate(_IN_PROSE))
 
 
+def terminal_safe(text: str) -> str:
+    """Return ``text`` with the control characters that a terminal would obey as escapes."""
+    return text.translate(_IN_PROSE)
+
+
 def note(line: str) -> None:
     """Print one line to standard error."""
     print(line.translate(_IN_PROSE), file=sys.stderr)
@@ -85,19 +90,20 @@ def say_json(value: Any) -> None:
     try:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), indent=2, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(finite(value), indent=2, sort_keys=True, ensure_ascii=False)
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
     if encoding not in ("utf-8", "utf8"):  # `be_lenient` writes escapes that JSON does not know
         text = json.dumps(json.loads(text), indent=2, sort_keys=True)
     print(text)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return JSON data with NaN and infinities as the texts that stand for them (LED-02)."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str = "") -> None:

@@ -71,6 +71,11 @@ class RunView:
         """The experiment, or an empty string."""
         return str(self.link.get("experiment_id") or "")
 
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the ledger says all there is: also of a run that was taken back."""
+        return self.status == RETRACTED or is_terminal(self.status)
+
     @cached_property
     def _streamed(self) -> Summary:
         """What the streams of the present attempt here come to."""
@@ -82,7 +87,7 @@ class RunView:
     @cached_property
     def summaries(self) -> Mapping[str, Mapping[str, Json]]:
         """Metrics by name, each with its final value and bounds (LED-01)."""
-        if self.entry is not None and ("metrics" in self.entry or is_terminal(self.status)):
+        if self.entry is not None and ("metrics" in self.entry or self._has_ended):
             found: Mapping[str, Json] = self.entry.get("metrics", {})
             return {name: known for name, known in found.items() if isinstance(known, Mapping)}
         return {name: summary.to_json() for name, summary in self._streamed.metrics.items()}
@@ -95,7 +100,7 @@ class RunView:
     @property
     def params(self) -> dict[str, Json]:
         """Parameters learned during the run."""
-        if self.entry is not None and ("params" in self.entry or is_terminal(self.status)):
+        if self.entry is not None and ("params" in self.entry or self._has_ended):
             return dict(self.entry.get("params", {}))
         return self._streamed.params
 

@@ -49,7 +49,7 @@ def reader(tmp_path: Path, sealed_environment: Path) -> Reader:
     return Reader(desk, dict(os.environ), state)
 
 
-@pytest.mark.parametrize("page", list(filter(is_run, PAGES)), ids=page_id)
+@pytest.mark.parametrize("page", [page for page in PAGES if is_run(page)], ids=page_id)
 def test_every_block_of_the_page_runs(page: Path, reader: Reader) -> None:
     """A stranger can copy each block of a page, in order, and none of them fails."""
     for block in blocks(page.read_text("utf-8")):

@@ -209,6 +209,50 @@ def read_installed(root: Path) -> dict[str, Any]:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the committed settings say of how strict the checks are (model.md, decision 9).
+
+    Attributes:
+        replicate_tolerance: by how much the results of two attempts of one run may differ, as a
+            fraction of the larger. Training that is not deterministic (on a GPU, mostly) moves a
+            final metric by about a hundredth. Five times that lets honest pairs pass, and a wrong
+            data set, seed or version mostly moves it further.
+    """
+
+    replicate_tolerance: float = 0.05
+
+
+def read_policy(data: bytes) -> Policy:
+    """Return the ``policy`` block of ``aexp.yaml``, with the usual value for what it leaves out.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        CorruptDataError: the file is no YAML, or a setting has a value it cannot have.
+    """
+    from aexp.yaml import load
+
+    try:
+        settings = load(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise CorruptDataError("it is no UTF-8 text") from None
+    block = settings.get("policy") if isinstance(settings, dict) else settings
+    if settings is not None and not isinstance(settings, dict):
+        raise CorruptDataError("it holds no mapping of settings")
+    if block is None:
+        return Policy()
+    if not isinstance(block, dict):
+        raise CorruptDataError("its policy is no mapping of settings")
+    tolerance = block.get("replicate_tolerance", Policy().replicate_tolerance)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
+        raise CorruptDataError("its policy.replicate_tolerance is no number")
+    if not 0 <= tolerance < float("inf"):
+        raise CorruptDataError("its policy.replicate_tolerance is no number from 0 on")
+    return Policy(replicate_tolerance=float(tolerance))
+
+
 def run_store_is_gone(layout: Layout) -> bool:
     """Tell whether the run store was set up outside the repository and is not there now.
 

@@ -78,7 +78,8 @@ def verify_ledger(
         problems += _of_entry(layout, ledger.entries[job_id], ledger.paths[job_id])
     if not runs:
         problems += _misplaced(tree, paths)
-    problems.sort(key=lambda p: (p.path, p.code, p.message))
+    by_place = {(p.path, p.code, p.severity): p for p in reversed(problems)}  # the first stays
+    problems = sorted(by_place.values(), key=lambda p: (p.path, p.code))
     broken = {p.job_id for p in problems if p.severity == "error"}
     sound = len((wanted & ledger.entries.keys()) - broken)
     return VerifyReport(tree.label, len(wanted), sound, tuple(problems))

@@ -185,7 +185,17 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "run `aexp ledger resolve`, which makes one entry of both sides",
     ),
     "ledger.duplicate": _warning(
-        "A run has more than one entry file; they are read as one.", "remove all but one of them"
+        "A run has more than one entry file; they are read as one.",
+        "`aexp ledger reshard --to flat` (or `sharded`) makes one file of them",
+    ),
+    "ledger.replicate_disagreement": _warning(
+        "Complete attempts of one run ended with different values of a metric.",
+        "find out what differs (a seed, the data, a version) and record it in the state point; "
+        "`policy: {replicate_tolerance: 0.1}` in aexp.yaml allows more",
+    ),
+    "ledger.attachment_damaged": _error(
+        "A part of an entry that was too large for it is here and is not what the entry says.",
+        "bring the file back from a backup; `aexp ledger verify` reports this",
     ),
     "ledger.stray": _warning(
         "A file stands among the entries and is none.", "move it out of the ledger"
@@ -206,6 +216,10 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     "ledger.uncommitted": _warning(
         "A cited entry is not committed, so no other clone has it.",
         "`aexp ledger backfill && git push`",
+    ),
+    # Settings (model.md, decision 9)
+    "settings.malformed": _warning(
+        "`aexp.yaml` cannot be used, so the usual settings were.", "correct the file"
     ),
     # Indexes (IDX-02)
     "index.malformed": _warning(

@@ -18,7 +18,7 @@ from aexp.validate.render import SHOWN_PER_CODE, as_json, as_text
 from tests.validate.world import World, batch, indexed, job, point
 
 SOURCE = Path(validate_room.__file__).parent.parent
-CODE = re.compile(r"(finding|run|ledger|index|kb)\.(?!lock$)[a-z_0-9]+")
+CODE = re.compile(r"(finding|run|ledger|index|kb|settings)\.(?!lock$)[a-z_0-9]+")
 
 
 def test_every_code_in_the_source_is_in_the_table() -> None:

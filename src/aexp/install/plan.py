@@ -128,12 +128,16 @@ def uncommitted(layout: Layout, paths: Sequence[str], *, untracked: bool = True)
 
     Args:
         layout: the repository.
-        paths: files and folders, relative to the root.
+        paths: files and folders, relative to the root; absolute ones are outside it, where git
+            sees nothing.
         untracked: whether files that git does not track count.
 
     Raises:
         GitError: git cannot answer.
     """
+    paths = [path for path in paths if not Path(path).is_absolute()]
+    if not paths:
+        return ()
     mode = f"--untracked-files={'all' if untracked else 'no'}"
     status = ("status", "--porcelain", "-z", mode, "--no-renames", "--")
     changed = [field[3:] for field in Git(layout.root).nul_fields(*status, *paths)]

@@ -25,7 +25,7 @@ class Name:
     """A field: ``lr``, ``metrics.acc``, ``params.`odd name```."""
 
     parts: tuple[str, ...]
-    at: int = field(default=0, compare=False)
+    at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,6 @@ class _Reader:
     def term(self) -> Term:
         """Read ``name``, ``-name`` or ``name:statistic``."""
         descending = self.take("-")
-        if not descending:
-            self.take("+")
         name = self.name()
         return Term(name, self.statistic() if self.take(":") else "", descending)
 

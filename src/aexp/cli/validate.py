@@ -33,6 +33,15 @@ def validate(
         Literal["error", "warn", "off"],
         typer.Option("--strict-runs", help="What a citation of a run that nobody knows is."),
     ] = "error",
+    staged: Annotated[
+        bool,
+        typer.Option(
+            "--staged", help="Check what is staged; inside a commit hook that is the default."
+        ),
+    ] = False,
+    worktree: Annotated[
+        bool, typer.Option("--worktree", help="Check the files on disk, inside a commit hook too.")
+    ] = False,
     output: Annotated[
         Literal["text", "json", "sarif", "github"],
         typer.Option(
@@ -46,14 +55,18 @@ def validate(
 
     Exits 0 when there is no error (warnings are allowed), 1 when there is one, 2 on wrong usage.
     """
+    from aexp.settings import hook_index_file
     from aexp.validate import validate_repo
 
+    if staged and worktree:
+        raise UsageError("--staged and --worktree exclude each other", hint="leave one of them out")
     if kb_only and runs_only:
         raise UsageError(
             "--kb-only and --runs-only exclude each other", hint="leave both out to check all"
         )
     mode: Mode = "kb" if kb_only else "runs" if runs_only else "full"
-    result = validate_repo(mode=mode, strict_runs=strict_runs)
+    staged = staged or (hook_index_file() is not None and not worktree)
+    result = validate_repo(mode=mode, strict_runs=strict_runs, staged=staged)
     _show(result, output)
     if not result.ok:
         raise typer.Exit(1)

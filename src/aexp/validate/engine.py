@@ -10,8 +10,9 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 from aexp.errors import UsageError
 from aexp.model.issue import Issue
 from aexp.repo import open_layout
-from aexp.tree import Tree
-from aexp.validate import citations, indexes, kb, ledger, runs
+from aexp.settings import hook_index_file
+from aexp.tree import GitTree, Tree
+from aexp.validate import citations, indexes, kb, ledger, replicates, runs
 from aexp.validate.facts import Facts, Mode, StrictRuns, gather
 
 Rule: TypeAlias = Callable[[Facts], list[Issue]]
@@ -27,6 +28,7 @@ class ValidationResult:
         strict_runs: how grave citations of unknown runs were taken.
         findings: how many findings there are.
         runs: how many runs ledger and local store hold together.
+        staged: whether git's index was looked at instead of the work tree.
     """
 
     issues: tuple[Issue, ...]
@@ -34,6 +36,7 @@ class ValidationResult:
     strict_runs: StrictRuns = "error"
     findings: int = 0
     runs: int = 0
+    staged: bool = False
 
     @property
     def errors(self) -> list[Issue]:
@@ -60,6 +63,7 @@ def validate_repo(
     mode: Mode | Literal["kb-only", "runs-only"] = "full",
     strict_runs: StrictRuns = "error",
     tree: Tree | None = None,
+    staged: bool = False,
 ) -> ValidationResult:
     """Check what the repository claims against the runs that are known (VAL-01). Writes nothing.
 
@@ -72,20 +76,26 @@ def validate_repo(
         strict_runs: a citation of an unknown run is an error, a warning (``warn``) or not
             mentioned (``off``).
         tree: where ``kb/`` and the ledger are read from instead of the work tree.
+        staged: judge what git's index holds, of ``kb/``, ledger and indexes (VAL-10); inside a
+            hook that is the index git gave to it. Local runs are still looked up.
 
     Raises:
-        UsageError: ``mode`` or ``strict_runs`` is none of the above.
+        UsageError: ``mode`` or ``strict_runs`` is none of the above, or both ``tree`` and
+            ``staged`` are given.
         NotARepositoryError: the working directory is in no repository.
         CorruptDataError: ``.aexp/installed.json`` is damaged.
     """
     mode = _NAMES_OF_0_6.get(mode) or cast(Mode, mode)
     _check_choice("mode", mode, get_args(Mode))
     _check_choice("strict_runs", strict_runs, get_args(StrictRuns))
-    layout = open_layout(repo_root, require_git=repo_root is None)
-    facts = gather(layout, tree, mode, strict_runs)
+    if staged and tree is not None:
+        raise UsageError("a tree and what is staged exclude each other", hint="give one of them")
+    layout = open_layout(repo_root, require_git=staged or repo_root is None)
+    index = GitTree(layout.root, index_file=hook_index_file()) if staged else None
+    facts = gather(layout, tree, mode, strict_runs, index)
     found = [issue for rule in RULES[mode] for issue in rule(facts)]
     return ValidationResult(
-        _in_order(found), mode, strict_runs, len(facts.findings), len(facts.runs)
+        _in_order(found), mode, strict_runs, len(facts.findings), len(facts.runs), staged
     )
 
 
@@ -114,6 +124,8 @@ _RUN_RULES: Final[tuple[Rule, ...]] = (
     runs.check_entry_links,
     runs.check_promotions,
     ledger.check_ledger,
+    replicates.check_replicates,
+    replicates.check_settings,
     indexes.check_indexes,
 )
 

@@ -2,7 +2,8 @@
 
 Gathering reads and writes nothing (model.md, decision 13). It starts git at most twice: to see
 what is unmerged, and, when a finding cites something, what is not committed; when that shows an
-entry to be lost, it is read from the last commit.
+entry to be lost, it is read from the last commit. What is staged is read from git's index, and
+the local runs and the entries that are in the work tree alone are then facts about this machine.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from aexp.errors import CorruptDataError, NotFoundError
 from aexp.git import Git
 from aexp.kb import Artifact, read_artifacts
 from aexp.ledger.promote import pending
 from aexp.ledger.store import Ledger, LedgerProblem, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
-from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
 from aexp.storage.state import FileState
-from aexp.tree import Tree, WorkTree
+from aexp.tree import GitTree, Tree, WorkTree
 from aexp.validate.batches import Batches, Candidate
 from aexp.validate.lost import lost_entries
+from aexp.validate.staged import removed_entries, waiting_entries
 from aexp.workspace.store import RunRecord, RunStore
 
 Mode = Literal["full", "kb", "runs"]
@@ -143,6 +146,10 @@ class Facts:
         batches_elsewhere: the indexed ones, which are known by experiment and condition only.
         unusable: a problem of each run whose only entries in the ledger cannot be used.
         unpromoted: ended local runs whose promotion was begun and not finished (RUN-04).
+        staged: whether the tree is git's index (VAL-10); only what it holds is judged then.
+        waiting: the entries that are in the work tree and not in the index, when it is.
+        policy: what the committed settings say of how strict to be.
+        policy_problem: why those could not be read, empty when they were.
     """
 
     mode: Mode
@@ -165,6 +172,10 @@ class Facts:
     batches_elsewhere: Batches = field(default_factory=lambda: Batches(()))
     unusable: Mapping[str, LedgerProblem] = field(default_factory=dict)
     unpromoted: tuple[str, ...] = ()
+    staged: bool = False
+    waiting: Ledger = _NO_LEDGER
+    policy: Policy = field(default_factory=Policy)
+    policy_problem: str = ""
 
     def cited_jobs(self) -> frozenset[str]:
         """Return the ids of all runs that a finding cites one by one."""
@@ -176,7 +187,13 @@ class Facts:
         )
 
 
-def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRuns) -> Facts:
+def gather(
+    layout: Layout,
+    tree: Tree | None,
+    mode: Mode,
+    strict_runs: StrictRuns,
+    staged: GitTree | None = None,
+) -> Facts:
     """Read what the rules of ``mode`` need, once.
 
     Args:
@@ -185,21 +202,29 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
             are always those of this machine.
         mode: ``kb`` reads no run.
         strict_runs: kept for the rules.
+        staged: git's index, when it is to be judged instead of ``tree``.
     """
-    on_disk = tree is None or isinstance(tree, WorkTree)
-    seen = _OneLook(tree or WorkTree(layout.root, has_git=layout.git_dir is not None))
+    on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
+    looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
+    seen = staged or _OneLook(looked)
     artifacts = read_artifacts(seen)
     findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
     experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
     if mode == "kb":
-        return Facts(mode, strict_runs, artifacts, findings, experiments)
+        return Facts(mode, strict_runs, artifacts, findings, experiments, staged=bool(staged))
 
-    ledger = read_ledger(seen, layout=layout if on_disk else None)
+    ledger = read_ledger(seen, layout=layout if on_disk or staged else None)
+    look_at_git = layout.git_dir is not None and mode == "full" and _cites_anything(findings)
+    waiting = waiting_entries(layout, staged, ledger) if staged and look_at_git else _NO_LEDGER
     store = RunStore(layout)
-    records = tuple(store.records()) if store.exists() else ()
+    if staged:  # the entry is the word that every clone will have; what has none is looked up here
+        filed = {*ledger.entries, *waiting.entries}
+        records = tuple(store.read(job_id) for job_id in store.ids() if job_id not in filed)
+    else:
+        records = tuple(store.records()) if store.exists() else ()
     workspace = layout.relative(store.workspace)
     record_paths = {r.job_id: f"{workspace}/{r.job_id}" for r in records}
-    runs = _unite(ledger, records, record_paths)
+    runs = _unite((waiting, ledger), records, record_paths)
     indexes = read_indexes(seen)
     unusable = {p.job_id: p for p in ledger.problems if p.job_id and p.job_id not in ledger.entries}
     elsewhere = {
@@ -208,9 +233,13 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
         if job_id not in unusable and not _is_settled(runs.get(job_id))
     }
     evidence = [run for run in runs.values() if run.is_evidence]
-    look_at_git = on_disk and layout.git_dir is not None and mode == "full"
-    look_at_git = look_at_git and _cites_anything(findings)
-    uncommitted = _uncommitted(layout) if look_at_git else frozenset()
+    policy, policy_problem = _policy(seen)
+    uncommitted = frozenset(waiting.paths.values())
+    gone: Iterable[str] = ()
+    if look_at_git and staged:
+        gone = removed_entries(layout)
+    elif look_at_git and on_disk:
+        gone = uncommitted = _uncommitted(layout)
     return Facts(
         mode,
         strict_runs,
@@ -223,9 +252,11 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
         runs=runs,
         indexes=indexes,
         elsewhere=elsewhere,
-        has_source=bool(store.exists() or ledger.entries or unusable or elsewhere),
+        has_source=bool(
+            store.exists() or ledger.entries or unusable or elsewhere or waiting.entries
+        ),
         uncommitted=uncommitted,
-        lost=lost_entries(layout, uncommitted, ledger),
+        lost=lost_entries(layout, gone, ledger),
         batches=Batches(Candidate(r.job_id, r.statepoint, r.link) for r in evidence),
         failed=frozenset(r.job_id for r in evidence if r.status in ("failed", "abandoned")),
         shared=frozenset(r.job_id for r in evidence if r.is_shared),
@@ -236,7 +267,23 @@ def gather(layout: Layout, tree: Tree | None, mode: Mode, strict_runs: StrictRun
             for job_id in pending(layout)
             if job_id in runs and runs[job_id].local_status in TERMINAL_STATUSES
         ),
+        staged=bool(staged),
+        waiting=waiting,
+        policy=policy,
+        policy_problem=policy_problem,
     )
+
+
+def _policy(tree: Tree) -> tuple[Policy, str]:
+    """Return the committed policy, or the usual one and why that cannot be read."""
+    try:
+        return read_policy(tree.read(SETTINGS_REL)), ""
+    except NotFoundError:
+        return Policy(), ""
+    except CorruptDataError as error:
+        return Policy(), error.message
+    except OSError as error:
+        return Policy(), f"it cannot be read: {error.strerror or error}"
 
 
 def _cites_anything(findings: Iterable[Finding]) -> bool:
@@ -290,7 +337,7 @@ def _texts(value: object) -> frozenset[str]:
 
 
 def _unite(
-    ledger: Ledger, records: Iterable[RunRecord], places: Mapping[str, str]
+    ledgers: Iterable[Ledger], records: Iterable[RunRecord], places: Mapping[str, str]
 ) -> dict[str, Run]:
     """Return every run of ledger and local store once."""
     runs = {
@@ -303,6 +350,7 @@ def _unite(
             ledger.paths[job_id],
             ledger.paths[job_id],
         )
+        for ledger in ledgers
         for job_id, entry in ledger.entries.items()
     }
     for record in records:

@@ -24,15 +24,16 @@ def check_ledger(facts: Facts) -> list[Issue]:
 
 
 def check_committed(facts: Facts) -> list[Issue]:
-    """Report entries that a finding rests on and that no commit holds."""
+    """Report entries that a finding rests on and that no commit holds, or that is to be made."""
     if not facts.uncommitted:
         return []
+    done = "staged" if facts.staged else "committed"
     cited = _cited(facts, facts.batches)
-    paths = {job_id: facts.ledger.paths.get(job_id, "") for job_id in cited}
+    paths = {job_id: facts.runs[job_id].entry_path for job_id in cited if job_id in facts.runs}
     return [
         issue(
             "ledger.uncommitted",
-            f"the entry of run {job_id[:8]} is cited and not committed",
+            f"the entry of run {job_id[:8]} is cited and not {done}",
             path=path,
             detail={"job_id": job_id},
         )
@@ -42,14 +43,15 @@ def check_committed(facts: Facts) -> list[Issue]:
 
 
 def check_lost(facts: Facts) -> list[Issue]:
-    """Report entries that a finding rests on and that this work tree has lost (trap 23)."""
+    """Report entries that a finding rests on and that this work tree, or the index, has lost."""
     if not facts.lost:
         return []
+    where = "what is staged" if facts.staged else "here"
     cited = _cited(facts, Batches(facts.lost.values()))
     return [
         issue(
             "ledger.deleted",
-            f"the entry of run {run.job_id[:8]} is cited, and gone from here; HEAD still has it",
+            f"the entry of run {run.job_id[:8]} is cited, and gone from {where}; HEAD still has it",
             path=path,
             detail={"job_id": run.job_id},
         )

@@ -32,6 +32,7 @@ def as_json(result: ValidationResult) -> dict[str, Any]:
         "ok": result.ok,
         "mode": result.mode,
         "strict_runs": result.strict_runs,
+        **({"staged": True} if result.staged else {}),
         "counts": {
             "errors": len(result.errors),
             "warnings": len(result.warnings),
@@ -128,6 +129,8 @@ def summary(result: ValidationResult) -> str:
     checked = _count(result.findings, "finding")
     if result.mode != "kb":
         checked += f", {_count(result.runs, 'run')}"
+    if result.staged:
+        checked = f"as staged: {checked}"
     errors = _count(len(result.errors), "error")
     return f"{errors}, {_count(len(result.warnings), 'warning')} ({checked} checked)"
 
@@ -148,6 +151,6 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
         return [_plain(item) for item in items]
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)

@@ -15,9 +15,17 @@ _CHECKED = ("experiment_id", "hypothesis_id", "sub_hypothesis_id")
 
 
 def check_runs(facts: Facts) -> list[Issue]:
-    """Report local runs that are damaged, orphaned, wrongly linked or of no known status."""
+    """Report local runs that are damaged, orphaned, wrongly linked or of no known status.
+
+    Of what is staged only those that a finding cites: the others are no part of the commit.
+    """
     cited = facts.cited_jobs()
-    return [found for record in facts.records for found in _check_local(facts, record, cited)]
+    return [
+        found
+        for record in facts.records
+        if record.job_id in cited or not facts.staged
+        for found in _check_local(facts, record, cited)
+    ]
 
 
 def check_entry_links(facts: Facts) -> list[Issue]:
@@ -36,9 +44,11 @@ def check_entry_links(facts: Facts) -> list[Issue]:
 def check_promotions(facts: Facts) -> list[Issue]:
     """Report runs that ended and whose way into the ledger was cut short (RUN-04)."""
     message = "the run has ended, and writing its ledger entry was not finished"
+    cited = facts.cited_jobs() if facts.staged else ()
     return [
         _about("run.unpromoted", job_id, message, facts.record_paths[job_id])
         for job_id in facts.unpromoted
+        if job_id in cited or not facts.staged
     ]
 
 

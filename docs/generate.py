@@ -224,6 +224,7 @@ FAMILIES = {
     "ledger": "The ledger",
     "index": "Indexes",
     "kb": "Artifacts",
+    "settings": "Settings",
 }
 """The families of validator codes, in the order in which they are shown."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,49 +28,48 @@ class RunView:
         job_id: the run.
         record: the run's folder here, or None.
         entry: its usable ledger entry, or None.
+        problem: what is wrong with the run's files here, or None.
+        status: the status here; the ledger's when it is retracted, not here, or damaged here.
+        statepoint: the state point.
+        link: the current run link; empty for an unlinked run.
+        experiment_id: the experiment, or an empty string.
     """
 
     job_id: str
     record: RunRecord | None
     entry: LedgerEntry | None
+    problem: str | None = dataclasses.field(init=False)
+    status: str = dataclasses.field(init=False)
+    statepoint: Mapping[str, Json] = dataclasses.field(init=False)
+    link: Mapping[str, Json] = dataclasses.field(init=False)
+    experiment_id: str = dataclasses.field(init=False)
 
-    @cached_property
-    def problem(self) -> str | None:
-        """What is wrong with the run's files here, or None."""
-        return self.record.problem if self.record is not None else None
+    def __post_init__(self) -> None:
+        """Work out what every listing asks for, once."""
+        record, entry = self.record, self.entry
+        problem = record.problem if record is not None else None
+        sound = None if problem else record
+        link: Mapping[str, Json] = sound.link if sound is not None else {}
+        if sound is None and entry is not None:
+            link = dict(entry.get("run_link") or {})
+        statepoint: Mapping[str, Json] = record.statepoint if record is not None else {}
+        if not statepoint and entry is not None:
+            statepoint = entry["statepoint"]
+        if entry is not None and (sound is None or entry["status"] == RETRACTED):
+            status = entry["status"]
+        else:
+            status = sound.status if sound is not None else "damaged"
+        self.__dict__.update(
+            problem=problem,
+            status=status,
+            statepoint=statepoint,
+            link=link,
+            experiment_id=str(link.get("experiment_id") or ""),
+        )
 
-    @cached_property
+    @property
     def _sound(self) -> RunRecord | None:
         return None if self.problem else self.record
-
-    @cached_property
-    def status(self) -> str:
-        """The status here; the ledger's when it is retracted, not here, or damaged here."""
-        if self.entry is not None and self.entry["status"] == RETRACTED:
-            return RETRACTED
-        if self._sound is not None:
-            return self._sound.status
-        return self.entry["status"] if self.entry is not None else "damaged"
-
-    @cached_property
-    def statepoint(self) -> Mapping[str, Json]:
-        """The state point."""
-        if self.record is not None and self.record.statepoint:
-            return self.record.statepoint
-        return self.entry["statepoint"] if self.entry is not None else {}
-
-    @cached_property
-    def link(self) -> Mapping[str, Json]:
-        """The current run link; empty for an unlinked run."""
-        if self._sound is not None:
-            return self._sound.link
-        link = self.entry.get("run_link") if self.entry is not None else None
-        return dict(link) if link else {}
-
-    @cached_property
-    def experiment_id(self) -> str:
-        """The experiment, or an empty string."""
-        return str(self.link.get("experiment_id") or "")
 
     @property
     def _has_ended(self) -> bool:

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from aexp.errors import CorruptDataError, StorageError, UsageError
 from aexp.install import install_scaffold
-from aexp.install.precommit import CONFIG_REL, add_hook, remove_hook
+from aexp.install.precommit import (
+    COMMAND,
+    CONFIG_REL,
+    OLDER_COMMANDS,
+    add_hook,
+    remove_hook,
+)
 from aexp.yaml import load
 from tests.support.machines import Machine
 
@@ -86,6 +92,26 @@ def test_generated_files_are_restored(items: list[tuple[str, str]], margin: int,
     assert remove_hook(once) == (text or None)
 
 
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_the_hook_of_an_earlier_version_is_brought_up_to_date(text: str) -> None:
+    """INS-08, INS-10: its command alone changes, and uninstall knows both forms."""
+    today = add_hook(text)
+    (older,) = OLDER_COMMANDS
+    before = today.replace(COMMAND, older)
+    assert add_hook(before) == today
+    assert remove_hook(before) == text
+    edited = before.replace("always_run: true", "always_run: false")
+    assert add_hook(edited) == edited
+
+
+def test_the_hook_is_refreshed_by_install_and_says_so(repo: Machine) -> None:
+    """INS-02, INS-08: the plan names what changes; nothing else of the file does."""
+    repo.write(CONFIG_REL, add_hook(FILES["odd"]).replace(COMMAND, OLDER_COMMANDS[0]))
+    told = repo.aexp_fast("install", "--yes", "--pre-commit").stdout
+    assert f"refreshed {CONFIG_REL}" in " ".join(told.split())
+    assert repo.read(CONFIG_REL) == add_hook(FILES["odd"])
+
+
 def test_a_hook_from_the_projects_own_repository_is_recognised() -> None:
     """INS-08: whoever uses the shipped hook gets no second one."""
     text = "repos:\n  - repo: https://example.org/aexp\n    hooks:\n      - id: aexp-validate\n"
@@ -143,6 +169,7 @@ def test_the_option_writes_a_hook_that_works_today(repo: Machine, options: list[
     (hook,) = entry["hooks"]
     assert (entry["repo"], hook["language"]) == ("local", "system")
     assert repo.aexp_fast("install", "--yes", *options).stdout.count("nothing to change") == 1
+    assert hook["entry"] == "aexp validate --staged --strict-runs=warn"
     program, *words = hook["entry"].split()
     assert program == "aexp"
     repo.aexp_fast(*words)
@@ -166,7 +193,7 @@ def test_the_workflow_runs_commands_that_exist(repo: Machine) -> None:
     workflow = load(repo.read(WORKFLOW))
     steps = workflow["jobs"]["validate"]["steps"]
     runs = [step["run"] for step in steps if "run" in step]
-    assert runs[-1] == "aexp validate --strict-runs=warn"
+    assert runs[-1] == "aexp validate --strict-runs=warn --format github"
     assert "pip install" in runs[0]
     repo.aexp_fast(*runs[-1].split()[1:])
     assert repo.aexp_fast("install", "--yes", "--with", "ci").stdout.count("nothing to") == 1

@@ -23,7 +23,7 @@ def test_the_hook_for_users_checks_the_whole_repository() -> None:
     """INS-08: the project ships the hook ``aexp-validate``, which takes no file names."""
     (hook,) = load_yaml(".pre-commit-hooks.yaml")
     assert hook["id"] == "aexp-validate"
-    assert hook["entry"] == "aexp validate --strict-runs=warn"
+    assert hook["entry"] == "aexp validate --staged --strict-runs=warn"
     assert hook["language"] == "python"
     assert hook["pass_filenames"] is False
 

@@ -7,6 +7,7 @@ that lines cannot be added to (``repos: []``), a round trip through ruamel.yaml 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -18,25 +19,37 @@ from aexp.yaml import YamlError, edit_round_trip, load, scalars
 
 CONFIG_REL = ".pre-commit-config.yaml"
 HOOK_ID = "aexp-validate"
-_HOOK = {
-    "id": HOOK_ID,
-    "name": "aexp validate",
-    "entry": "aexp validate --strict-runs=warn",
-    "language": "system",
-    "pass_filenames": False,
-    "always_run": True,
-}
-_REPO = {"repo": "local", "hooks": [_HOOK]}
-_LINES = (
-    "- repo: local",
-    "  hooks:",
-    f"    - id: {HOOK_ID}",
-    "      name: aexp validate",
-    "      entry: aexp validate --strict-runs=warn",
-    "      language: system",
-    "      pass_filenames: false",
-    "      always_run: true",
-)
+COMMAND = "aexp validate --staged --strict-runs=warn"
+OLDER_COMMANDS = ("aexp validate --strict-runs=warn",)
+"""What earlier versions wrote; a hook that is otherwise as aexp writes it is brought up to date."""
+
+
+def _repo(command: str = COMMAND) -> dict[str, Any]:
+    """Return the entry as data."""
+    hook = {
+        "id": HOOK_ID,
+        "name": "aexp validate",
+        "entry": command,
+        "language": "system",
+        "pass_filenames": False,
+        "always_run": True,
+    }
+    return {"repo": "local", "hooks": [hook]}
+
+
+def _entry(margin: int, newline: str, command: str = COMMAND) -> str:
+    """Return the entry as lines, without a newline at the end."""
+    lines = (
+        "- repo: local",
+        "  hooks:",
+        f"    - id: {HOOK_ID}",
+        "      name: aexp validate",
+        f"      entry: {command}",
+        "      language: system",
+        "      pass_filenames: false",
+        "      always_run: true",
+    )
+    return newline.join(" " * margin + line for line in lines)
 
 
 def plan_hook(layout: Layout) -> tuple[Change, ...]:
@@ -54,6 +67,8 @@ def plan_hook(layout: Layout) -> tuple[Change, ...]:
     changed = add_hook(text)
     if changed == text:
         return ()
+    if _has_hook(_checked(text)):
+        return (Change("refreshed", CONFIG_REL, f"its hook {HOOK_ID}", changed.encode()),)
     detail = "validates each commit, after `pre-commit install`"
     return (Change("added_hook", CONFIG_REL, detail, changed.encode()),)
 
@@ -83,19 +98,34 @@ def plan_hook_removal(layout: Layout) -> tuple[Change, ...]:
 
 
 def add_hook(text: str) -> str:
-    """Return a configuration with aexp's hook; the same text when it has one.
+    """Return a configuration with aexp's hook; the same text when it has one that is up to date.
 
     Raises:
         CorruptDataError: it is no configuration of pre-commit.
     """
     before = _checked(text)
     if _has_hook(before):
-        return text
-    wanted = {**before, "repos": [*(before.get("repos") or []), _REPO]}
+        return _refreshed(text, before)
+    wanted = {**before, "repos": [*(before.get("repos") or []), _repo()]}
     for candidate in chain(_inserted(text, before), _appended(text, before)):
         if _loads_as(candidate, wanted):
             return candidate
     return edit_round_trip(text, _add_to)
+
+
+def _refreshed(text: str, before: dict[str, Any]) -> str:
+    """Return the configuration with the command of today in a hook that an earlier aexp wrote."""
+    repos = before["repos"]
+    for older in OLDER_COMMANDS:
+        if _repo(older) not in repos:
+            continue
+        index = repos.index(_repo(older))
+        wanted = {**before, "repos": [*repos[:index], _repo(), *repos[index + 1 :]]}
+        for place in re.finditer(re.escape(older), text):
+            candidate = text[: place.start()] + COMMAND + text[place.end() :]
+            if _loads_as(candidate, wanted):
+                return candidate
+    return text
 
 
 def remove_hook(text: str) -> str | None:
@@ -107,20 +137,25 @@ def remove_hook(text: str) -> str | None:
         CorruptDataError: it is no configuration of pre-commit.
     """
     before = _checked(text)
-    if _REPO not in (before.get("repos") or []):
-        return text
-    repos = [repo for repo in before["repos"] if repo != _REPO]
+    for command in (COMMAND, *OLDER_COMMANDS):
+        if _repo(command) in (before.get("repos") or []):
+            return _without_hook(text, before, command)
+    return text
+
+
+def _without_hook(text: str, before: dict[str, Any], command: str) -> str | None:
+    repos = [repo for repo in before["repos"] if repo != _repo(command)]
     newline = _newline(text)
-    if text.replace("\r\n", "\n") == _fresh("\n"):
+    if text.replace("\r\n", "\n") == _fresh("\n", command):
         return None
     for margin in range(9):
-        entry = newline + _entry(margin, newline)
+        entry = newline + _entry(margin, newline, command)
         for header in ("", f"{newline}repos:"):
             candidate = text.replace(header + entry, "", 1)
             wanted = {**before, "repos": repos} if not header else _without_repos(before)
             if candidate != text and _loads_as(candidate, wanted):
                 return candidate
-    return edit_round_trip(text, lambda data: data["repos"].remove(_REPO))
+    return edit_round_trip(text, lambda data: data["repos"].remove(_repo(command)))
 
 
 def _inserted(text: str, before: dict[str, Any]) -> Iterator[str]:
@@ -164,18 +199,14 @@ def _appended(text: str, before: dict[str, Any]) -> Iterator[str]:
         yield body + added + end
 
 
-def _fresh(newline: str) -> str:
-    return f"repos:{newline}{_entry(2, newline)}{newline}"
-
-
-def _entry(margin: int, newline: str) -> str:
-    return newline.join(" " * margin + line for line in _LINES)
+def _fresh(newline: str, command: str = COMMAND) -> str:
+    return f"repos:{newline}{_entry(2, newline, command)}{newline}"
 
 
 def _add_to(data: Any) -> Any:
     if not data.get("repos"):
         data["repos"] = []
-    data["repos"].append(_REPO)
+    data["repos"].append(_repo())
 
 
 def _without_repos(value: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from aexp.queries.stats import LedgerStats
 
 
+SHOWN = 6
+"""How many experiments, machines and the like are named on one line."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command about runs to ``app``."""
     app.command("diff")(diff)
@@ -190,9 +194,7 @@ def _say_stats(found: LedgerStats) -> None:
         ("experiment", found.by_experiment),
     ):
         if counts:
-            _fact(
-                title, ", ".join(f"{number:,} {name or 'none'}" for name, number in counts.items())
-            )
+            _fact(title, _listed(counts))
     _fact("size", _size(found.bytes))
     if found.other_files:
         _fact("other files", f"{found.other_files:,} ({_size(found.other_bytes)})")
@@ -206,6 +208,14 @@ def _say_stats(found: LedgerStats) -> None:
             f"more than {FLAT_LIMIT:,} files in one folder slow git down;"
             " `aexp ledger reshard` spreads them over 256 folders"
         )
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Return the most frequent names with their numbers, and how many more there are."""
+    names = [f"{number:,} {name or 'none'}" for name, number in counts.items()]
+    if len(names) <= SHOWN + 1:
+        return ", ".join(names)
+    return ", ".join(names[:SHOWN]) + f", and {len(names) - SHOWN} more"
 
 
 def _layout(found: LedgerStats) -> str:

@@ -257,7 +257,7 @@ class _Parser:
         if token.kind == "sign" and token.text == "[":
             return list(self._items("[", "]"))
         hint = f"put text in quotes: '{token.text[:40]}'" if token.kind == "name" else None
-        if not token.text and not self._index:
+        if not token.text:
             hint = "write for example: lr < 0.01 and status = 'complete'"
         return self._fail(wanted, hint)
 

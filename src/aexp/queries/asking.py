@@ -240,7 +240,7 @@ def _statistics(
 def _sorted_groups(
     question: Question, keys: dict[str, Field], columns: Sequence[str], rows: list[Row]
 ) -> list[Row]:
-    terms = question.sort or tuple(Term(name) for name in question.group_by)
+    terms = (*question.sort, *(Term(name) for name in question.group_by))
     for term in reversed(terms):
         if term.column not in columns:
             raise UsageError(

@@ -248,7 +248,7 @@ def columns_of(rows: Sequence[Facts], group: str) -> list[Name]:
     found: set[Parts] = set()
     for row in rows:
         if group == "metrics":
-            found.update((name,) for name in row.summaries)
+            found.update((name,) for name, known in row.summaries.items() if "value" in known)
         else:
             found.update(leaves(_GROUPS[group](row)))
     return [Name((group, *path)) for path in sorted(found)]
@@ -262,5 +262,5 @@ def near_names(name: Name, rows: Sequence[Facts]) -> list[str]:
     last = ".".join(name.parts[-1:])
     same = [format_name(n.parts) for n in grouped if n.parts[-1] == last]
     known += [format_name(n.parts) for n in grouped]
-    near = get_close_matches(format_name(name.parts), known, n=3, cutoff=0.6)
+    near = get_close_matches(format_name(name.parts), known, n=2, cutoff=0.7)
     return list(dict.fromkeys([*same, *near]))[:3]

@@ -23,7 +23,7 @@ NAMES = {
     "aexp-finding-from-batch", "aexp-new-run", "aexp-run", "aexp-list-runs", "aexp-show-run",
     "aexp-ledger-backfill", "aexp-status", "aexp-recover", "aexp-validate", "aexp-sync",
     "aexp-annotate", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
-    "aexp-ledger-retract",
+    "aexp-ledger-retract", "aexp-query",
 }  # fmt: skip
 PERSONS_OWN = {
     "install-slash-commands": "whoever reads these texts has them already",

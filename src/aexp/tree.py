@@ -57,6 +57,9 @@ class Tree(Protocol):
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | OSError]]:
         """Yield each path with its bytes, or with the error that kept it from being read."""
 
+    def folders(self, folder: str) -> list[str]:
+        """Return the sorted paths of the folders that are directly in ``folder``, on disk only."""
+
     def state(self, path: str) -> FileState | None:
         """Return what changes when the file's content does; None when there is no such file.
 
@@ -122,6 +125,15 @@ class WorkTree:
                     yield path, stream.read()
             except OSError as error:
                 yield path, error
+
+    def folders(self, folder: str) -> list[str]:
+        """See :meth:`Tree.folders`."""
+        try:
+            with os.scandir(self._root / _folder(folder)) as entries:
+                found = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+                return sorted(f"{folder}/{name}" for name in found)
+        except OSError:
+            return []
 
     def state(self, path: str) -> FileState | None:
         """See :meth:`Tree.state`."""
@@ -254,6 +266,10 @@ class GitTree:
                 yield path, next(contents)
             else:
                 yield path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def folders(self, folder: str) -> list[str]:
+        """See :meth:`Tree.folders`: git has none without files."""
+        return []
 
     def state(self, path: str) -> FileState | None:
         """See :meth:`Tree.state`: the beginning of the object's id, in the shape of a file's."""

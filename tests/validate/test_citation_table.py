@@ -160,7 +160,7 @@ STATES: dict[str, tuple[Callable[[World], object], list, list, list]] = {  # typ
         both(tamper, LOCAL), [(UNSHARED, WARNING)], [(UNSHARED, WARNING)], [(MISMATCH, ERROR)],
     ),
     "emptied": (empty, [(BROKEN, None)], [(EMPTY, None)], [("ledger.malformed", ERROR)]),
-    "a folder": (folder, [(BROKEN, None)], [(EMPTY, None)], []),
+    "a folder": (folder, [(BROKEN, None)], [(EMPTY, None)], [("ledger.malformed", ERROR)]),
     "ledger with digest": (with_digest, [], [], []),
     "digest does not hold": (
         lambda w: with_digest(w, status="stopped"),

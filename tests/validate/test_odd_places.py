@@ -57,7 +57,11 @@ PLACES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "the runs are a file": (lambda r: as_file(r, ".runs"), set()),
     "the workspace is a file": (lambda r: as_file(r, ".runs/workspace"), set()),
     "the ledger is a file": (lambda r: as_file(r, ".aexp/ledger"), UNSHARED),
-    "an entry is a folder": (lambda r: as_folder(r, ENTRY), UNSHARED),
+    "an entry is a folder": (lambda r: as_folder(r, ENTRY), {*UNSHARED, "ledger.malformed"}),
+    "a folder is named like an entry": (
+        lambda r: (r / f".aexp/ledger/{'e' * 32}.json").mkdir(),
+        {"ledger.malformed"},
+    ),
     "the indexes are a file": (lambda r: as_file(r, ".aexp/runs-index"), set()),
     "everything shared is a file": (lambda r: as_file(r, ".aexp"), UNSHARED),
     "a document is a folder": (

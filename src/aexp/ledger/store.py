@@ -124,6 +124,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
             problems.append(LedgerProblem("ledger.conflict", path, message, job_id))
     if find_leaks:
         problems += map(_linked, tree.links(LEDGER_DIR_REL))
+        problems += [p for path in tree.folders(LEDGER_DIR_REL) for p in _misplaced_folder(path)]
     problems.sort(key=lambda p: (p.path, p.code))
     return Ledger(entries, found, tuple(problems))
 
@@ -260,6 +261,13 @@ def _stray(path: str) -> LedgerProblem:
 def _linked(path: str) -> LedgerProblem:
     message = "it is a symbolic link, and git shares only where it points"
     return LedgerProblem("ledger.stray", path, message, None, "warning")
+
+
+def _misplaced_folder(path: str) -> list[LedgerProblem]:
+    job_id = entry_job_id(path)
+    if job_id is None:
+        return []
+    return [LedgerProblem("ledger.malformed", path, "it is a folder, not an entry", job_id)]
 
 
 def _duplicate(path: str, first: str, job_id: str) -> LedgerProblem:

@@ -412,6 +412,9 @@ class _OneLook:
     def links(self, folder: str) -> list[str]:
         return self._tree.links(folder)
 
+    def folders(self, folder: str) -> list[str]:
+        return self._tree.folders(folder)
+
     def state(self, path: str) -> FileState | None:
         return self._tree.state(path)
 

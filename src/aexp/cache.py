@@ -22,7 +22,7 @@ MANY: Final = 500
 """Files of one kind below which reading them all is quick enough."""
 
 WORTH_SAVING: Final = 100
-"""New facts below which they are read again next time instead of being written."""
+"""New facts below which they are read again next time instead of being written (half of few)."""
 
 
 @dataclass
@@ -56,8 +56,9 @@ class Remembered:
         """Keep what is new, and forget what is no longer ``present``. Never fails."""
         if self.cache is None:
             return
-        gone = self.rows.keys() - set(present)
-        if len(self._new) + len(gone) >= WORTH_SAVING:
+        names = set(present)
+        gone = self.rows.keys() - names
+        if len(self._new) + len(gone) >= min(WORTH_SAVING, len(names) // 2 + 1):
             self.cache.save(self.kind, self._new, gone)
 
 
@@ -79,8 +80,9 @@ def open_cache(layout: Layout) -> Cache | None:
 
 
 def remember(layout: Layout, kind: str, count: int) -> Remembered:
-    """Return what is remembered of ``count`` files of one kind; nothing of a few."""
-    cache = open_cache(layout) if count >= MANY else None
+    """Return what is remembered of ``count`` files of one kind; nothing in a small repository."""
+    large = count >= MANY or (layout.root / CACHE_REL).is_file()
+    cache = open_cache(layout) if large and count else None
     return Remembered(kind, cache, cache.load(kind)) if cache is not None else NOTHING
 
 

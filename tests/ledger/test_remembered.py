@@ -37,6 +37,9 @@ def large(installed_repo: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for seed in range(5):
         put_run(installed_repo, seed)
     backfill(installed_repo)
+    cited = job_ids(installed_repo)[2]
+    parents = ("--hypothesis", "H001", "--experiment", "E001")
+    installed_repo.aexp_fast("new-finding", "--title", "f", *parents, "--run", cited)
     time.sleep(0.05)
     backfill(installed_repo)
     return installed_repo
@@ -98,7 +101,29 @@ def _tagged(machine: Machine, job_id: str) -> None:
     edit_run(machine, job_id, tags=["baseline"])
 
 
+def _finding(machine: Machine) -> Path:
+    (path,) = (machine / "kb/research/findings").glob("F001*.md")
+    return path
+
+
+def _break_finding(machine: Machine, job_id: str) -> None:
+    path = _finding(machine)
+    path.write_text(path.read_text().replace("supporting_runs:", "supporting_runs: ["))
+
+
+def _cite_another(machine: Machine, job_id: str) -> None:
+    path = _finding(machine)
+    path.write_text(path.read_text().replace(job_id, "f" * 32))
+
+
+def _remove_finding(machine: Machine, job_id: str) -> None:
+    _finding(machine).unlink()
+
+
 CHANGES = [
+    _break_finding,
+    _cite_another,
+    _remove_finding,
     _edit_entry,
     _swap_bytes,
     _empty_entry,

@@ -6,18 +6,24 @@ with a problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
+import msgspec
+
 from aexp import yaml
+from aexp.cache import NOTHING, remember
 from aexp.errors import NotFoundError
 from aexp.kb import frontmatter, markdown
 from aexp.kb.names import FOLDERS, KINDS, LETTERS, Kind, id_of_file
 from aexp.model.issue import Issue
-from aexp.repo import KB_DIR_REL
+from aexp.repo import KB_DIR_REL, Layout
+from aexp.storage.state import FileState
 from aexp.tree import Tree
 
 
@@ -57,19 +63,51 @@ class Artifact:
         return not any(issue.code != "kb.bad_filename" for issue in self.problems)
 
 
-def read_artifacts(tree: Tree) -> list[Artifact]:
+def read_artifacts(tree: Tree, *, layout: Layout | None = None) -> list[Artifact]:
     """Return all artifacts of ``tree``, sorted by path (VAL-07).
 
     Files named ``README.md`` are notes to people and left out, as is what is no markdown. A
     symbolic link is an artifact with a problem: git shares where it points, not what is there.
+
+    Args:
+        tree: the files.
+        layout: the repository that ``tree`` is a view of; what its cache remembers of unchanged
+            files is not read again. None reads every file.
     """
     conflicted = set(tree.conflicted(KB_DIR_REL))
     kinds = {path: kind for kind in KINDS for path in _paths(tree, kind, conflicted)}
     readable = [path for path in kinds if path not in conflicted]
     found = [_conflicted(kinds[path], path) for path in kinds if path in conflicted]
-    found += [parse_artifact(kinds[path], path, data) for path, data in tree.read_many(readable)]
+    found += _parse_all(tree, {path: kinds[path] for path in readable}, layout)
     found += _linked(tree)
     return sorted(found, key=lambda artifact: artifact.path)
+
+
+def _parse_all(tree: Tree, kinds: Mapping[str, Kind], layout: Layout | None) -> Iterator[Artifact]:
+    """Yield the artifacts at the paths of ``kinds``, those that are remembered unread."""
+    remembered = (
+        NOTHING if layout is None else remember(layout, f"artifact {tree.label}", len(kinds))
+    )
+    unread: dict[str, FileState | None] = {}
+    for path in kinds:
+        state = tree.state(path) if remembered.cache is not None else None
+        facts = remembered.get(path, state)
+        if facts is None:
+            unread[path] = state
+        else:
+            yield _decoder().decode(facts)
+    for path, data in tree.read_many(unread):
+        artifact = parse_artifact(kinds[path], path, data)
+        if unread[path] is not None and not isinstance(data, OSError):
+            with contextlib.suppress(OverflowError, ValueError, TypeError):  # a huge integer
+                remembered.put(path, msgspec.msgpack.encode(artifact), unread[path])
+        yield artifact
+    remembered.save(kinds)
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[Artifact]:
+    return msgspec.msgpack.Decoder(Artifact)
 
 
 def find_artifact(tree: Tree, kind: Kind, artifact_id: str) -> Artifact | None:

@@ -207,7 +207,7 @@ def gather(
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
     looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
     seen = staged or _OneLook(looked)
-    artifacts = read_artifacts(seen)
+    artifacts = read_artifacts(seen, layout=layout if on_disk or staged else None)
     findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
     experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
     if mode == "kb":

@@ -134,13 +134,13 @@ def test_the_table_fits_80_columns(installed_repo: Machine) -> None:
         )
     done = installed_repo.aexp_fast("ledger", "query", "--where", "lr < 1", "--sort=-seed")
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:3] == ["RUN", "EXP", "status"]
+    assert lines[0].split()[:3] == ["run", "experiment", "status"]
     assert {"lr", "seed"} <= set(lines[0].split())
     assert "same" not in lines[0]
     assert all(len(line) <= 80 for line in lines)
     assert "do not fit; see --columns" in done.stderr
     wide = installed_repo.aexp_fast("ledger", "query", "--columns", "job_id,same").stdout
-    assert wide.splitlines()[0].split() == ["RUN", "same"]
+    assert wide.splitlines()[0].split() == ["run", "same"]
 
 
 def test_a_table_of_odd_values_stays_a_table(odd: Machine) -> None:

@@ -115,7 +115,7 @@ def say_table(question: Question, answer: Answer) -> None:
 
 
 def _header(column: str) -> str:
-    return {"job_id": "RUN", "experiment": "EXP"}.get(column, column.removeprefix("sp."))
+    return "run" if column == "job_id" else column.removeprefix("sp.")
 
 
 def _table_cell(column: str, value: Json) -> str:

@@ -23,6 +23,7 @@ from aexp.queries.fields import (
     columns_of,
     is_known,
     near_names,
+    presentable,
     resolve,
 )
 from aexp.repo import Layout
@@ -149,7 +150,7 @@ def ask(layout: Layout, question: Question) -> Answer:
     names = list(question.columns) or default_columns(rows)
     columns = list(dict.fromkeys(format_name(name.parts) for name in names))
     getters = {format_name(name.parts): resolve(name).get for name in names}
-    cells = [{key: _plain(get(row)) for key, get in getters.items()} for row in rows]
+    cells = [{key: presentable(get(row)) for key, get in getters.items()} for row in rows]
     return Answer(columns, cells, rows, warnings)
 
 
@@ -160,10 +161,6 @@ def default_columns(rows: Sequence[Facts]) -> list[Name]:
     return [Name((key,)) for key in USUAL] + [
         n for n in found if n.parts != ("sp", "experiment_id")
     ]
-
-
-def _plain(value: Any) -> Json:
-    return None if value is MISSING else value
 
 
 # --- order -----------------------------------------------------------------------------------
@@ -201,7 +198,7 @@ def _grouped(question: Question, rows: Sequence[Facts]) -> tuple[list[str], list
     stats = [(term, resolve(term.name).get) for term in question.stats]
     found: list[Row] = []
     for values, members in groups.values():
-        shown: Row = {key: _plain(value) for key, value in zip(keys, values, strict=True)}
+        shown: Row = {key: presentable(value) for key, value in zip(keys, values, strict=True)}
         shown[size] = len(members)
         shown.update(_statistics(stats, members))
         found.append(shown)

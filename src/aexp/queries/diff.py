@@ -11,7 +11,7 @@ from aexp.model.aggregate import number_of
 from aexp.model.canonical import Json, decode_number
 from aexp.model.citation import MISSING, same_value
 from aexp.model.filter import format_name
-from aexp.queries.fields import FIELDS, Facts, Parts, leaves
+from aexp.queries.fields import FIELDS, Facts, Parts, leaves, presentable
 
 RUN_FIELDS: Final = (
     *("status", "ended_by", "experiment", "hypothesis", "sub_hypothesis", "machine"),
@@ -109,7 +109,7 @@ def _compare(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> 
         if _same(ours, theirs):
             equal += 1
         else:
-            found.append(_difference(key, ours, theirs))
+            found.append(_difference(key, _shown(ours), _shown(theirs)))
     return Section(name, equal, tuple(found))
 
 
@@ -121,6 +121,10 @@ def _same(first: Any, second: Any) -> bool:
         return same_value(first, second)
     except RecursionError:
         return False
+
+
+def _shown(value: Any) -> Any:
+    return value if value is MISSING else presentable(value)
 
 
 def _difference(name: str, first: Any, second: Any) -> Difference:

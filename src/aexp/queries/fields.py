@@ -19,6 +19,10 @@ from aexp.runs.lookup import RunView
 
 Parts = tuple[str, ...]
 
+MAX_NESTING: Final = 100
+TOO_DEEP: Final = "(nested too deeply)"
+"""Stands for values that are nested deeper than any printer goes."""
+
 MAX_LEVELS: Final = 8
 """How deep a mapping is taken apart into columns; what is deeper stays one value."""
 
@@ -110,6 +114,13 @@ def _code(key: str) -> Callable[[Facts], Any]:
     return lambda row: _or_missing(get(row))
 
 
+def _point(row: Facts) -> Any:
+    try:
+        return point_id(row.statepoint)
+    except ValueError:  # 0.6.x took NaN into state points, which then have no canonical form
+        return MISSING
+
+
 def _attempts(row: Facts) -> Any:
     return len(attempts_of(row.view))
 
@@ -141,7 +152,7 @@ FIELDS: Final[dict[str, Field]] = {
     "attempt_id": Field(_plain("attempt_id")),
     "attempts": Field(_attempts),
     "attachments": Field(_attachments, "set"),
-    "point_id": Field(lambda row: point_id(row.statepoint)),
+    "point_id": Field(_point),
     "promoted_at": Field(_plain("promoted_at"), "time"),
     "problem": Field(lambda row: _or_missing(row.view.problem)),
 }
@@ -241,6 +252,28 @@ def leaves(mapping: Mapping[str, Json], prefix: Parts = ()) -> Iterator[Parts]:
             yield from leaves(value, path)
         else:
             yield path
+
+
+def presentable(value: Any) -> Json:
+    """Return a value as it is shown: None when it is missing, a word when nobody could read it."""
+    if value is MISSING:
+        return None
+    return TOO_DEEP if isinstance(value, dict | list) and _is_too_deep(value) else value
+
+
+def _is_too_deep(value: Json) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        inner = [
+            item
+            for part in level
+            for item in (part.values() if isinstance(part, dict) else part)
+            if isinstance(item, dict | list)
+        ]
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def columns_of(rows: Sequence[Facts], group: str) -> list[Name]:

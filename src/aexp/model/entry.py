@@ -58,7 +58,7 @@ LINK_FIELDS = (
 
 
 class RunLink(TypedDict, total=False):
-    """Which experiment a run belongs to; ``linked_at`` orders later corrections."""
+    """Which experiment a run belongs to; `linked_at` orders later corrections."""
 
     experiment_id: str | None
     hypothesis_id: str | None
@@ -67,38 +67,91 @@ class RunLink(TypedDict, total=False):
     linked_at: str
 
 
-class LedgerEntry(TypedDict):
-    """One file of the ledger (LED-01). Loaders return plain dicts of this shape."""
+class Tracker(TypedDict, total=False):
+    """Where the run stands in another tracker (LED-08)."""
 
-    schema_version: int
-    job_id: str
-    statepoint: dict[str, Any]
+    backend: Any
+    run_id: Any
+    url: Any
+    group: Any
+    project: Any
+
+
+class RunError(TypedDict, total=False):
+    """What a failed attempt raised."""
+
+    type: str
+    message: str
+
+
+class MetricFacts(TypedDict):
+    """What a series of one metric comes to."""
+
+    value: float | str
+    count: NotRequired[int]
+    min: NotRequired[float | str]
+    max: NotRequired[float | str]
+    step: NotRequired[int]
+
+
+class Attachment(TypedDict, total=False):
+    """Named bytes that belong to an attempt."""
+
+    name: str
+    media_type: str
+    digest: str
+    size: int
+
+
+class Retraction(TypedDict):
+    """Why a run's results do not count, since when, and who said so (LED-12)."""
+
+    reason: str
+    at: str
+    machine: str
+
+
+class _Execution(TypedDict):
     status: str
     promoted_at: str
     registered_machine: str
-    run_link: NotRequired[RunLink]
+    ended_by: NotRequired[str]
+    error: NotRequired[RunError]
     started_at: NotRequired[str]
     ended_at: NotRequired[str]
     wallclock_s: NotRequired[float]
-    tracker: NotRequired[dict[str, Any]]
-    code_commit: NotRequired[str | None]
-    code_dirty: NotRequired[bool]
-    attempt_id: NotRequired[str]
-    ended_by: NotRequired[str]
-    error: NotRequired[dict[str, str]]
+    tracker: NotRequired[Tracker]
     params: NotRequired[dict[str, Any]]
     tags: NotRequired[list[str]]
     note: NotRequired[str]
-    metrics: NotRequired[dict[str, dict[str, Any]]]
-    attachments: NotRequired[list[dict[str, Any]]]
+    metrics: NotRequired[dict[str, MetricFacts]]
+    attachments: NotRequired[list[Attachment]]
     inputs: NotRequired[list[dict[str, Any]]]
     outputs: NotRequired[list[dict[str, Any]]]
     workflow: NotRequired[dict[str, Any]]
     environment: NotRequired[dict[str, Any]]
     sweep: NotRequired[dict[str, Any]]
-    replicates: NotRequired[list[dict[str, Any]]]
     redacted: NotRequired[list[str]]
-    retracted: NotRequired[dict[str, str]]
+
+
+class Attempt(_Execution):
+    """One execution of a run, as it stands under `replicates`."""
+
+    attempt_id: str
+
+
+class LedgerEntry(_Execution):
+    """One file of the ledger (LED-01): a run, and the best of its attempts at the top level."""
+
+    schema_version: int
+    job_id: str
+    statepoint: dict[str, Any]
+    code_commit: NotRequired[str | None]
+    code_dirty: NotRequired[bool]
+    run_link: NotRequired[RunLink]
+    attempt_id: NotRequired[str]
+    replicates: NotRequired[list[Attempt]]
+    retracted: NotRequired[Retraction]
     record_digest: NotRequired[str]
 
 

@@ -11,11 +11,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
-from aexp.model.issue import Issue
+from aexp.model.issue import Issue, Severity
 from aexp.validate.codes import CodeInfo
 from aexp.validate.engine import ValidationResult
+from aexp.validate.facts import Mode, StrictRuns
 
 SCHEMA_VERSION: Final = 1
 SHOWN_PER_CODE: Final = 25
@@ -25,31 +26,64 @@ _MANY: Final = ("run.", "ledger.")
 _INDENT: Final = " " * 11
 
 
-def as_json(result: ValidationResult) -> dict[str, Any]:
+class Counts(TypedDict):
+    """How much was found, and how much was looked at."""
+
+    errors: int
+    warnings: int
+    findings: int
+    runs: int
+
+
+class ReportedIssue(TypedDict):
+    """One thing that is wrong."""
+
+    code: str
+    severity: Severity
+    message: str
+    path: str
+    detail: dict[str, Any]
+
+
+class Report(TypedDict):
+    """What `aexp validate --format json` prints (VAL-01)."""
+
+    schema_version: int
+    ok: bool
+    mode: Mode
+    strict_runs: StrictRuns
+    staged: NotRequired[bool]
+    counts: Counts
+    issues: list[ReportedIssue]
+
+
+def as_json(result: ValidationResult) -> Report:
     """Return the result as the documented JSON document."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "ok": result.ok,
-        "mode": result.mode,
-        "strict_runs": result.strict_runs,
-        **({"staged": True} if result.staged else {}),
-        "counts": {
-            "errors": len(result.errors),
-            "warnings": len(result.warnings),
-            "findings": result.findings,
-            "runs": result.runs,
-        },
-        "issues": [
-            {
-                "code": issue.code,
-                "severity": issue.severity,
-                "message": issue.message,
-                "path": issue.path,
-                "detail": _plain(issue.detail),
-            }
+    report = Report(
+        schema_version=SCHEMA_VERSION,
+        ok=result.ok,
+        mode=result.mode,
+        strict_runs=result.strict_runs,
+        counts=Counts(
+            errors=len(result.errors),
+            warnings=len(result.warnings),
+            findings=result.findings,
+            runs=result.runs,
+        ),
+        issues=[
+            ReportedIssue(
+                code=issue.code,
+                severity=issue.severity,
+                message=issue.message,
+                path=issue.path,
+                detail=_plain(issue.detail),
+            )
             for issue in result.issues
         ],
-    }
+    )
+    if result.staged:
+        report["staged"] = True
+    return report
 
 
 def as_text(

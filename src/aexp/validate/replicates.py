@@ -72,7 +72,7 @@ def disagreements(entry: LedgerEntry, tolerance: float) -> Iterator[Disagreement
     others = entry.get("replicates")
     if not others:
         return
-    attempts: list[Mapping[str, Any]] = [entry, *others]  # type: ignore[list-item]
+    attempts: list[Mapping[str, Any]] = [entry, *others]
     readings: dict[str, list[Reading]] = {}
     for attempt in attempts:
         metrics = attempt.get("metrics")

@@ -296,11 +296,15 @@ def test_the_python_function_refuses_the_same(machine: Machine) -> None:
         aexp.query(limit=0, repo_root=machine.path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(alphabet="alr.`'\"()[]<>=!,01 no in and like is null é\x1b\x00\n*?\\"))
-def test_hostile_text_is_answered_or_refused(machine: Machine, text: str) -> None:
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["where", "sort", "columns", "group-by", "stat"]),
+    st.text(alphabet="alr.`'\"()[]<>=!:,01- no in and like is null é\x1b\x00\n*?\\")
+    | st.lists(st.sampled_from(["lr", "`a", "seed", ":", "mean", ",", "-", " "])).map("".join),
+)
+def test_hostile_text_is_answered_or_refused(machine: Machine, option: str, text: str) -> None:
     """LED-11: neither a traceback nor anything but exit 0 and 2."""
-    done = machine.aexp_fast("ledger", "query", f"--where={text}", check=False).require(0, 2)
+    done = machine.aexp_fast("ledger", "query", f"--{option}={text}", check=False).require(0, 2)
     assert "\x1b" not in done.output
 
 

@@ -77,7 +77,10 @@ def query(
 ) -> None:
     """Ask the ledger and this machine's runs: filter, sort, choose columns, group.
 
-    docs/reference/query-language.md describes filters and fields. No run found is exit 0.
+    A FIELD is a key of the state point, metrics.NAME (also with .min and .max), params.NAME,
+    status, experiment, machine, where, tags, note, started_at, ended_at, wallclock_s and others. A
+    FILTER compares fields with = != < <= > >= in (1, 2), like 'a*', contains, is null, is nan,
+    joined by and, or, not and parentheses. To find no run is no error.
     """
     from aexp.cli import query_output
     from aexp.queries.asking import ask, make_question

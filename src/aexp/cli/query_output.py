@@ -15,6 +15,7 @@ from aexp.model.citation import MISSING
 from aexp.model.filter import format_name, names_of
 from aexp.model.ids import SHORT
 from aexp.queries.asking import Answer, Question
+from aexp.queries.fields import ALIASES, FIELDS
 
 WIDTH: Final = 80
 """Columns of the terminal that a table without chosen columns fits into."""
@@ -115,7 +116,10 @@ def say_table(question: Question, answer: Answer) -> None:
 
 
 def _header(column: str) -> str:
-    return "run" if column == "job_id" else column.removeprefix("sp.")
+    if column == "job_id":
+        return "run"
+    short = column.removeprefix("sp.")
+    return column if short in FIELDS or short in ALIASES else short
 
 
 def _table_cell(column: str, value: Json) -> str:

@@ -64,7 +64,7 @@ class RunLink(TypedDict, total=False):
     hypothesis_id: str | None
     sub_hypothesis_id: str | None
     experiment_path: str | None
-    linked_at: str
+    linked_at: str | None
 
 
 class Tracker(TypedDict, total=False):
@@ -119,7 +119,7 @@ class _Execution(TypedDict):
     error: NotRequired[RunError]
     started_at: NotRequired[str]
     ended_at: NotRequired[str]
-    wallclock_s: NotRequired[float]
+    wallclock_s: NotRequired[float | str]
     tracker: NotRequired[Tracker]
     params: NotRequired[dict[str, Any]]
     tags: NotRequired[list[str]]

@@ -30,8 +30,9 @@ ERROR_LENGTH: Final = 512
 MAX_ATTEMPT_BYTES: Final = 24 * 1024
 """Canonical bytes of one attempt; with a state point of 32 KiB an entry stays under 64 KiB."""
 
-_PLAIN = ("ended_by", "started_at", "ended_at", "wallclock_s")
-_STRUCTURED = ("attachments", "inputs", "outputs", "workflow", "environment", "sweep")
+_PLAIN = ("ended_by", "started_at", "ended_at")
+_LISTED = ("attachments", "inputs", "outputs")
+_MAPPED = ("workflow", "environment", "sweep")
 _SPILLABLE = ("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note")
 
 SummaryOf = Callable[[str], Summary]
@@ -95,8 +96,8 @@ def project(
         "job_id": job_id,
         "statepoint": clean_point,
     }
-    for key in ("code_commit", "code_dirty"):
-        if key in statepoint:
+    for key, kind in (("code_commit", str | None), ("code_dirty", bool)):
+        if key in clean_point and isinstance(clean_point[key], kind):
             identity[key] = clean_point[key]
     spilled: dict[str, bytes] = {}
     current = attempt_fields(document, _attempt_id(job_id, document, machine), summary_of, roots)
@@ -120,12 +121,7 @@ def attempt_fields(
     """Return the allowed, sanitized fields of one attempt."""
     summary = summary_of(attempt_id)
     fields: Fields = {"attempt_id": attempt_id, "status": facts["status"]}
-    for key in _PLAIN:
-        if facts.get(key) is not None:
-            fields[key] = to_json(facts[key])
-    for key in _STRUCTURED:
-        if facts.get(key):
-            fields[key] = to_json(facts[key])
+    fields.update(_well_formed(facts))
     if params := params_of(facts, summary.params):
         fields["params"] = to_json(params)
     if summary.metrics:
@@ -145,6 +141,25 @@ def attempt_fields(
     if pointers:
         clean["redacted"] = sorted(pointers)
     return clean  # type: ignore[no-any-return]
+
+
+def _well_formed(facts: Mapping[str, Json]) -> Fields:
+    """Return the plain and structured facts of an attempt that are what their names promise.
+
+    The document is the user's too: what stands there under such a name and is something else is
+    an arbitrary key, and stays here (LED-02).
+    """
+    fields: Fields = {key: facts[key] for key in _PLAIN if isinstance(facts.get(key), str)}
+    seconds = to_json(facts.get("wallclock_s"))
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        fields["wallclock_s"] = seconds
+    for key in (*_LISTED, *_MAPPED):
+        value = to_json(facts.get(key))
+        if key in _LISTED and isinstance(value, list):
+            value = [item for item in value if isinstance(item, dict)]
+        if value and isinstance(value, list if key in _LISTED else dict):
+            fields[key] = value
+    return fields
 
 
 def tags_of(facts: Mapping[str, Json]) -> list[str]:
@@ -171,9 +186,9 @@ def link_fields(link: Json, roots: Sequence[Root] = ()) -> Fields | None:
     if not isinstance(link, Mapping) and not hasattr(link, "keys"):
         return None
     plain = to_json(link)
-    if not plain or not plain.get("experiment_id"):
+    if not plain or not isinstance(plain.get("experiment_id"), str) or not plain["experiment_id"]:
         return None
-    picked = {key: plain[key] for key in LINK_FIELDS if key in plain}
+    picked = {key: plain[key] for key in LINK_FIELDS if isinstance(plain.get(key, 0), str | None)}
     return sanitize(picked, roots=roots)[0]  # type: ignore[no-any-return]
 
 

@@ -44,23 +44,28 @@ _NAME = r"[^\s/\"'`<>|,;:*?]"
 _NEXT_WORD = r" (?!-)[^\s/\"'`<>|,;:*?=]++"  # of a folder name with spaces; no option, no x=y
 _TAIL = rf"(?:/+(?:{_NAME}++(?:{_NEXT_WORD}){{1,3}}(?=/)|{_NAME}*+))"
 _LEAD = (
-    r"(?:(?<![\w.~})\]*%@#/\\])(?<![A-Za-z_]>)|(?<=-[ILoBC])|(?<=\\n)|(?<=file://)|(?<=file://localhost)"
+    r"(?:(?<![\w.~})\]*%@#/\\^])(?<![A-Za-z_]>)(?<!\bdbfs:)|(?<=-[ILoBC])|(?<=\\n)|(?<=file://)|(?<=file://localhost)"
     r"|(?<=:///))"
 )
 _KNOWN = rf"{_LEAD}/{_TOP}{_END}{_TAIL}+"
 _UNKNOWN = (
-    r"(?:(?<![\w.~$%})\]*/\\^>@#-])|(?<=file://))"
+    r"(?:(?<![\w.~$%})\]*/\\^>@#-])(?<!\bdbfs:)|(?<=file://))"
     r"/(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
     r"|statepoint|params|metrics|environment|replicates|run_link|tracker|attachments|error"
     r")/)[A-Za-z][\w-]+"
     r"(?:(?:/[\w.@+%~-]+){2,}|/[\w.@+%~-]*\w\.[A-Za-z]\w{0,4}(?![\w/]))/?"
 )
+_SHORT = (  # /u/ada/scratch, /p/project/lab
+    r"(?:(?<![\w.~$%})\]*/\\^>@#:-])|(?<=file://))"
+    r"/[a-z](?:/[\w.@+~-]{2,}){2,}(?:/[\w.@+~-]+)*+"
+)
 _DRIVE = r"(?<![\w\\%)])(?:[A-Z]:[\\/](?=[\w.$@-])|[a-z]:[\\/](?=[\w.$@-]{2,}(?:[\\/]|\s|\Z)))"
 _WINDOWS_TAIL = r"(?:[^\s\"'<>|,;:*?]|(?<=[^\s]) (?=[^\s\"'<>|,;:*?\\/]{1,60}[\\/]))*"
-_UNC = r"(?<![\w\\])\\\\[A-Za-z][\w.-]+\\[^\s\\\"'<>|,;:*?]"
+_UNC = r"(?<![\w\\])\\\\[A-Za-z][\w.$-]+\\[^\s\\\"'<>|,;:*?]"
 _ESCAPED = r"%2F(?:home|Users|root|mnt|scratch|data)%2F[\w.%-]*"
-_PATHS = rf"{_KNOWN}|{_UNKNOWN}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}"
+_PATHS = rf"{_KNOWN}|{_UNKNOWN}|{_SHORT}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}"
 _PATH = re.compile(_PATHS)
+_KNOWN_PATH = re.compile(rf"{_KNOWN}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}")
 _URL_OR_PATH = re.compile(
     rf"(?P<url>(?<![A-Za-z0-9+.-])(?!file:)[A-Za-z][A-Za-z0-9+.-]{{0,20}}://(?!/)"
     rf"(?:(?![=,;:]/{_TOP}/|[=,;][A-Za-z]:[\\/]|%2F(?:home|Users|root|mnt|scratch|data)%2F)"
@@ -70,13 +75,16 @@ _WHOLE = re.compile(rf"(?:/{_TOP}|//[\w-]+/[\w$.-]+(?:/[^\s:]*)?)/?")
 _PATH_UNDER_KEY = re.compile(r"/[\w.@+~-][^\n]*")
 
 
-def redact_paths(text: str, holds_path: bool, hit: Callable[[str], None]) -> str:
+def redact_paths(
+    text: str, holds_path: bool, hit: Callable[[str], None], *, known_only: bool = False
+) -> str:
     """Return ``text`` without absolute paths (Linux, macOS, Windows drive and UNC).
 
     Args:
         text: any string.
         holds_path: its key says that it is a path.
         hit: called with ``path`` for each one.
+        known_only: look only for folders that machines have, not for what merely is deep enough.
     """
 
     def path(match: re.Match[str]) -> str:
@@ -88,6 +96,8 @@ def redact_paths(text: str, holds_path: bool, hit: Callable[[str], None]) -> str
     if _WHOLE.fullmatch(text) or (holds_path and _is_one_path(text)):
         hit("path")
         return REDACTED_PATH
+    if known_only and "://" not in text:
+        return _KNOWN_PATH.sub(path, text)
     return (_URL_OR_PATH if "://" in text else _PATH).sub(path, text)
 
 

@@ -17,7 +17,11 @@ from functools import lru_cache
 from aexp.errors import UnsafeValueError
 from aexp.model.canonical import Json
 from aexp.model.credentials import (
+    HOLDS_PATH,
+    IN_FILE,
+    MAY_HOLD_PATH,
     MINIMUM_SECRET,
+    NO_PATH,
     ORDINARY,
     REDACTED_SECRET,
     is_secret_value,
@@ -106,7 +110,7 @@ def _plain_string(raw: bytes) -> bool:
         return True
     if text.startswith("--") or key_info(text).secrecy:
         return False  # what stands beside it has to be looked at
-    return not any(kind != "path" for kind in _examine(text, ORDINARY, False, None)[1])
+    return not any(kind != "path" for kind in _examine(text, ORDINARY, MAY_HOLD_PATH, None)[1])
 
 
 _STRING = re.compile(rb'"([^"]*)"')
@@ -142,11 +146,11 @@ class _Cleaner:
 
     def run(self, value: Json, pointer: str) -> Json:
         try:
-            return self._value(value, pointer, ORDINARY, False)
+            return self._value(value, pointer, ORDINARY, MAY_HOLD_PATH)
         except RecursionError:
             raise UnsafeValueError("the data is nested too deeply to be examined") from None
 
-    def _value(self, value: Json, pointer: str, secrecy: int, holds_path: bool) -> Json:
+    def _value(self, value: Json, pointer: str, secrecy: int, holds_path: int) -> Json:
         kind = type(value)
         if kind is str:
             return self._text(value, pointer, secrecy, holds_path)
@@ -159,7 +163,7 @@ class _Cleaner:
         return value
 
     def _sequence(
-        self, value: Sequence[Json], pointer: str, secrecy: int, holds_path: bool
+        self, value: Sequence[Json], pointer: str, secrecy: int, holds_path: int
     ) -> list[Json]:
         clean: list[Json] = []
         for number, item in enumerate(value):
@@ -207,16 +211,16 @@ class _Cleaner:
         self.found += [(here, kind) for _, kind in probe]
         before, after = key_info(key), key_info(name)
         inner = max(before.secrecy, after.secrecy) or secrecy
-        clean[name] = self._value(item, here, inner, before.holds_path or after.holds_path)
+        clean[name] = self._value(item, here, inner, max(before.holds_path, after.holds_path))
 
     def _safe_key(self, key: str, found: list[tuple[str, str]] | None = None) -> str:
         before, self.found = self.found, [] if found is None else found
         try:
-            return self._text(key, "", ORDINARY, False)
+            return self._text(key, "", ORDINARY, MAY_HOLD_PATH)
         finally:
             self.found = before
 
-    def _text(self, text: str, pointer: str, secrecy: int, holds_path: bool) -> str:
+    def _text(self, text: str, pointer: str, secrecy: int, holds_path: int) -> str:
         if not secrecy and not holds_path and _HARMLESS.fullmatch(text):
             return text
         clean, kinds = _examine(text, secrecy, holds_path, self._rewrite)
@@ -227,7 +231,7 @@ class _Cleaner:
 
 @lru_cache(maxsize=2048)
 def _examine(
-    text: str, secrecy: int, holds_path: bool, rewrite: Callable[[str], str] | None
+    text: str, secrecy: int, holds_path: int, rewrite: Callable[[str], str] | None
 ) -> tuple[str, tuple[str, ...]]:
     """Return ``text`` without what must not be published, and what kinds of it there were.
 
@@ -246,7 +250,7 @@ def _examine(
 def _once(
     text: str,
     secrecy: int,
-    holds_path: bool,
+    holds_path: int,
     rewrite: Callable[[str], str] | None,
     hit: Callable[[str], None],
 ) -> str:
@@ -258,7 +262,10 @@ def _once(
     if "/" in text or "\\" in text or "%2F" in text:
         if rewrite is not None:
             text = rewrite(text)
-        text = redact_paths(text, holds_path, hit)
+        if holds_path != NO_PATH:
+            text = redact_paths(
+                text, holds_path == HOLDS_PATH, hit, known_only=holds_path == IN_FILE
+            )
     return text
 
 

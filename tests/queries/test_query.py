@@ -17,6 +17,7 @@ from aexp import cache
 from aexp.errors import UsageError
 from aexp.queries.asking import USUAL
 from tests.queries.world import attempt, column, entry, local, rows
+from tests.runs.world import script
 from tests.support.machines import Machine
 
 
@@ -356,3 +357,27 @@ def test_the_cache_changes_no_answer(machine: Machine, monkeypatch: pytest.Monke
     assert rows(machine) == before
     assert rows(machine) == before
     assert (machine / cache.CACHE_REL).exists()
+
+
+def test_every_file_is_read_once(machine: Machine) -> None:
+    """LED-11: however many fields, groups and columns are asked for."""
+    machine.aexp_fast("run", "--sp", "lr=3", "--", "true")
+    done = script(
+        machine,
+        """
+        import sys
+        from collections import Counter
+
+        opened = Counter()
+        sys.addaudithook(lambda event, args: event == "open" and opened.update([str(args[0])]))
+        import aexp
+
+        rows = aexp.query("metrics.acc > 0 or lr > 0 or params.x = 1 or nosuch = 1", sort="lr")
+        aexp.query("metrics.acc > 0 or exists tags", group_by="lr", stats="metrics.acc")
+        entries = {name: n for name, n in opened.items() if ".aexp/ledger/" in name}
+        others = {name: n for name, n in opened.items() if "/.runs/" in name}
+        print(len(rows), len(entries), {*entries.values(), *others.values()})
+        """,
+        check=True,
+    )
+    assert done.stdout.split(maxsplit=2) == ["5", "5", "{2}\n"]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from aexp.cache import Remembered, remember
 from aexp.errors import AexpError, NotTerminalError, StorageError
-from aexp.ledger.places import entry_file
+from aexp.ledger.places import Place, find_entry
 from aexp.ledger.promote import (
     Outcome,
     Prepared,
@@ -19,6 +19,7 @@ from aexp.ledger.promote import (
     clear_pending,
     home_layout,
     keep_aside,
+    pending,
     prepare,
     promote_record,
     roots_of,
@@ -87,7 +88,9 @@ def backfill(
     roots = roots_of(layout)
     ids = store.ids()
     proved = remember(layout, "promoted", len(ids))
-    job = _Backfill(store, layout, label, roots, _context(roots), report, proved)
+    job = _Backfill(
+        store, layout, label, roots, _context(roots), report, proved, frozenset(pending(layout))
+    )
     for chunk in _chunks(ids):
         job.run(chunk)
     job.remember(ids)
@@ -109,6 +112,7 @@ class _Ready:
 
     record: RunRecord
     prepared: Prepared
+    place: Place
     seen: Seen
     document: Staged | None
     entry: Staged | None
@@ -130,6 +134,7 @@ class _Backfill:
     context: bytes
     report: BackfillReport
     proved: Remembered
+    marked: frozenset[str]
     right: dict[str, tuple[Seen, bytes]] = field(default_factory=dict)
 
     def remember(self, ids: Sequence[str]) -> None:
@@ -168,9 +173,10 @@ class _Backfill:
     def _prepare(
         self, job_id: str, documents: BatchWriter, entries: BatchWriter, ready: list[_Ready]
     ) -> None:
-        seen = see(self.store, self.layout, job_id)
+        place = find_entry(self.layout, job_id)
+        seen = self._see(job_id, place)
         facts = self.proved.get(job_id, *seen)
-        if facts is not None and facts == self._facts(job_id):
+        if facts is not None and facts == self._facts(job_id) and job_id not in self.marked:
             self.report.skipped.append(job_id)
             return
         record = self.store.read(job_id)
@@ -183,7 +189,7 @@ class _Backfill:
         if home_layout(self.layout, record).root != self.layout.root:
             self.report.elsewhere.append(job_id)
             return
-        prepared = prepare(self.layout, record, label=self.label, roots=self.roots)
+        prepared = prepare(self.layout, record, label=self.label, roots=self.roots, place=place)
         document = with_stamps(record.document, prepared)
         if document == record.document and prepared.data is None:
             self._note(job_id, prepared.promotion)
@@ -196,20 +202,20 @@ class _Backfill:
             staged_document = documents.add(target, encode_document(document))
         if prepared.data is not None:
             staged_entry = entries.add(prepared.promotion.path, prepared.data)
-        ready.append(_Ready(record, prepared, seen, staged_document, staged_entry))
+        ready.append(_Ready(record, prepared, place, seen, staged_document, staged_entry))
 
     def _publish(self, one: _Ready, documents: BatchWriter, entries: BatchWriter) -> bool:
         """Rename a run's files into place; False when that has to be done alone."""
         job_id = one.record.job_id
         try:
             with self.store.lock(job_id):
-                if see(self.store, self.layout, job_id) != one.seen:
+                if self._see(job_id, one.place) != one.seen:
                     return False
                 if one.document is not None:
                     documents.put(one.document)
                 if one.entry is not None:
                     entries.put(one.entry)
-                self._is_right(one.record, see(self.store, self.layout, job_id))
+                self._is_right(one.record, self._see(job_id, one.place))
         except (AexpError, OSError):
             return False
         finally:
@@ -234,13 +240,19 @@ class _Backfill:
         if self.proved.cache is not None and home in (None, str(self.layout.root)):
             self.right[record.job_id] = seen, self._facts(record.job_id)
 
+    def _see(self, job_id: str, place: Place) -> Seen:
+        """Return the state of a run's document and of its entry."""
+        document = f"{self.store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
+        return file_state(document), file_state(place.path)
+
     def _facts(self, job_id: str) -> bytes:
         folder = f"{self.store.workspace}{os.sep}{job_id}"
         statepoint = file_state(f"{folder}{os.sep}{STATEPOINT_FILE}")
         return self.context + pack_states(statepoint) + stream_states(folder)
 
     def _note(self, job_id: str, promotion: Promotion) -> None:
-        clear_pending(self.layout, job_id)
+        if job_id in self.marked:
+            clear_pending(self.layout, job_id)
         {
             Outcome.PROMOTED: self.report.promoted,
             Outcome.REFRESHED: self.report.refreshed,
@@ -258,12 +270,6 @@ Seen: TypeAlias = tuple[FileState | None, FileState | None]
 def _context(roots: Sequence[Root]) -> bytes:
     """Return what an entry depends on beside the run's files: what paths are rewritten to."""
     return digest_of(repr(list(roots)).encode("utf-8", "surrogateescape")).encode()
-
-
-def see(store: RunStore, layout: Layout, job_id: str) -> Seen:
-    """Return the state of a run's document and of its entry; None for a file that is not there."""
-    document = f"{store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
-    return file_state(document), file_state(entry_file(layout, job_id))
 
 
 def _reason(error: Exception) -> str:

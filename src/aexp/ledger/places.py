@@ -9,36 +9,40 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from aexp.repo import LEDGER_DIR_REL, Layout
 
 
-def entry_path(layout: Layout, job_id: str) -> Path:
-    """Return the file of a run's entry: where it stands, else where a new one goes.
+class Place(NamedTuple):
+    """Where a run's entry is.
+
+    Attributes:
+        path: the file where it stands, else where a new one goes.
+        twin: the second file of a run that has one in both layouts, or None; what the two hold
+            together is the run's entry (LED-13).
+    """
+
+    path: str
+    twin: str | None
+
+
+def find_entry(layout: Layout, job_id: str) -> Place:
+    """Return where a run's entry stands.
 
     A repository whose entries are sharded gets new ones sharded too (LED-13).
     """
-    return Path(entry_file(layout, job_id))
+    usual, other = _both_places(f"{layout.root}{os.sep}{LEDGER_DIR_REL}{os.sep}", job_id)
+    if not os.path.isfile(other):  # noqa: PTH113
+        return Place(usual, None)
+    if os.path.isfile(usual):  # noqa: PTH113
+        return Place(usual, other)
+    return Place(other, None)
 
 
-def entry_file(layout: Layout, job_id: str) -> str:
-    """Return :func:`entry_path` as text: for loops, where a path object costs too much."""
-    folder = f"{layout.root}{os.sep}{LEDGER_DIR_REL}{os.sep}"
-    usual, other = _both_places(folder, job_id)
-    if os.path.isfile(usual) or not os.path.isfile(other):  # noqa: PTH113
-        return usual
-    return other
-
-
-def twin_of(layout: Layout, job_id: str) -> Path | None:
-    """Return the second file of a run that has one in both layouts, or None (LED-13).
-
-    The first is that of :func:`entry_path`; what they hold together is the run's entry.
-    """
-    folder = f"{layout.root}{os.sep}{LEDGER_DIR_REL}{os.sep}"
-    usual, other = _both_places(folder, job_id)
-    both = os.path.isfile(other) and os.path.isfile(usual)  # noqa: PTH113
-    return Path(other) if both else None
+def entry_path(layout: Layout, job_id: str) -> Path:
+    """Return the file of a run's entry: where it stands, else where a new one goes."""
+    return Path(find_entry(layout, job_id).path)
 
 
 def place_in(layout: Layout, job_id: str, *, sharded: bool) -> Path:

@@ -18,7 +18,7 @@ from pathlib import Path
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
 from aexp.git import Git
-from aexp.ledger.places import entry_path, twin_of
+from aexp.ledger.places import Place, find_entry
 from aexp.ledger.resolve import both_sides
 from aexp.ledger.retract import entomb, retraction_of
 from aexp.ledger.store import judge
@@ -147,6 +147,7 @@ def prepare(
     label: str | None = None,
     relabel: bool = False,
     roots: Sequence[Root] | None = None,
+    place: Place | None = None,
 ) -> Prepared:
     """Work out a run's entry: merge(what is on file, what this machine knows).
 
@@ -158,15 +159,17 @@ def prepare(
         label: the machine label for attempts that have none yet.
         relabel: put ``label`` on attempts that have one, too.
         roots: what :func:`roots_of` gives, when the caller has it already.
+        place: what :func:`~aexp.ledger.places.find_entry` gives, when the caller has it already.
 
     Raises:
         NotTerminalError: the run has not ended.
         CorruptDataError: the entry is unmerged in git, or was written by a newer aexp.
     """
-    path = entry_path(layout, record.job_id)
+    place = place or find_entry(layout, record.job_id)
+    path = Path(place.path)
     filed, raw, replaced, leaks = _on_file(layout, record.job_id, path)
     projection = project_run(layout, record, roots)
-    known = _with_twin(layout, record.job_id, filed)
+    known = filed if place.twin is None else _with_twin(layout, record.job_id, filed, place.twin)
     known = None if known is None else without_doubles(known, projection)
     ours, stamps = stamp(
         projection,
@@ -235,13 +238,10 @@ def _on_file(
     return _committed(layout, job_id, problem.path), data, kept, False
 
 
-def _with_twin(layout: Layout, job_id: str, filed: Parts | None) -> Parts | None:
+def _with_twin(layout: Layout, job_id: str, filed: Parts | None, twin: str) -> Parts | None:
     """Return the entry on file with what its file in the other layout adds to it (LED-13)."""
-    twin = twin_of(layout, job_id)
-    if twin is None:
-        return filed
     try:
-        entry, _ = judge(job_id, layout.relative(twin), twin.read_bytes())
+        entry, _ = judge(job_id, layout.relative(Path(twin)), Path(twin).read_bytes())
     except OSError:
         return filed
     if entry is None:

@@ -13,7 +13,7 @@ import msgspec
 
 from aexp.cache import NOTHING, remember
 from aexp.errors import CorruptDataError, NewerSchemaError
-from aexp.ledger.places import entry_path, twin_of
+from aexp.ledger.places import find_entry
 from aexp.model.canonical import decode_json
 from aexp.model.entry import (
     LedgerEntry,
@@ -277,9 +277,9 @@ def _duplicate(path: str, first: str, job_id: str) -> LedgerProblem:
 
 def load_usable(layout: Layout, job_id: str) -> LedgerEntry | None:
     """Return the usable entry of one run in the work tree, or None."""
-    first, second = entry_path(layout, job_id), twin_of(layout, job_id)
-    entry = _load(layout, job_id, first)
-    other = None if second is None else _load(layout, job_id, second)
+    first, second = find_entry(layout, job_id)
+    entry = _load(layout, job_id, Path(first))
+    other = None if second is None else _load(layout, job_id, Path(second))
     if entry is None or other is None:
         return entry or other
     return put_together(merge(take_apart(entry), take_apart(other)))

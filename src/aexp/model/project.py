@@ -22,7 +22,7 @@ from aexp.model.entry import (
 )
 from aexp.model.ids import legacy_attempt_id
 from aexp.model.sanitize import Root, sanitize
-from aexp.model.status import is_terminal
+from aexp.model.status import ENDED_BY, is_terminal
 from aexp.model.stream import Summary, params_of
 from aexp.model.times import format_time, later_of
 
@@ -30,7 +30,8 @@ ERROR_LENGTH: Final = 512
 MAX_ATTEMPT_BYTES: Final = 24 * 1024
 """Canonical bytes of one attempt; with a state point of 32 KiB an entry stays under 64 KiB."""
 
-_PLAIN = ("ended_by", "started_at", "ended_at")
+_TIMES = ("started_at", "ended_at")
+_CAUSES = frozenset(cause for causes in ENDED_BY.values() for cause in causes)
 _LISTED = ("attachments", "inputs", "outputs")
 _MAPPED = ("workflow", "environment", "sweep")
 _SPILLABLE = ("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note")
@@ -149,7 +150,9 @@ def _well_formed(facts: Mapping[str, Json]) -> Fields:
     The document is the user's too: what stands there under such a name and is something else is
     an arbitrary key, and stays here (LED-02).
     """
-    fields: Fields = {key: facts[key] for key in _PLAIN if isinstance(facts.get(key), str)}
+    fields: Fields = {key: facts[key] for key in _TIMES if isinstance(facts.get(key), str)}
+    if isinstance(cause := facts.get("ended_by"), str) and cause in _CAUSES:
+        fields["ended_by"] = cause
     seconds = to_json(facts.get("wallclock_s"))
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         fields["wallclock_s"] = seconds
@@ -255,6 +258,8 @@ _NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 def _fit(attempt: Fields, spilled: dict[str, bytes]) -> Fields:
     """Move the largest parts of an oversize attempt into attachments (LED-01)."""
     result = dict(attempt)
+    if not any(key in result for key in _SPILLABLE):
+        return result
     while len(compact_bytes(result)) > MAX_ATTEMPT_BYTES:
         parts = [key for key in _SPILLABLE if key in result]
         if not parts:

@@ -1,7 +1,7 @@
 """Write the reference pages that follow from the code: commands, errors, environment, codes.
 
-Run it without arguments to write ``docs/reference/``; with ``--check`` it changes nothing and
-exits 1 when a page is out of date.
+Run it without arguments to write ``docs/reference/`` and the schemas in ``docs/format/``; with
+``--check`` it changes nothing and exits 1 when a page is out of date.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aexp.errors import error_classes
 from aexp.validate import CODES
 from aexp.validate.codes import STRICT_CODES
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
+DOCS = Path(__file__).resolve().parent
 NOTICE = "<!-- Written by docs/generate.py; run `make docs` after changing the code. -->"
 
 VARIABLES = {
@@ -272,22 +272,24 @@ def markdown_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) ->
 
 
 def pages() -> Mapping[str, str]:
-    """Return every generated page by file name."""
+    """Return every generated page by its path below ``docs/``."""
+    schemas = importlib.import_module("schemas")  # beside this file, which is no package
     return {
-        "cli.md": cli_page(),
-        "exit-codes.md": exit_codes_page(),
-        "environment.md": environment_page(),
-        "validator-codes.md": validator_codes_page(),
+        "reference/cli.md": cli_page(),
+        "reference/exit-codes.md": exit_codes_page(),
+        "reference/environment.md": environment_page(),
+        "reference/validator-codes.md": validator_codes_page(),
+        **{f"format/{name}": text for name, text in schemas.schemas().items()},
     }
 
 
-def out_of_date() -> list[str]:
-    """Return the names of the pages whose file differs from what the code says."""
-    return [
-        name
+def out_of_date() -> Mapping[str, str]:
+    """Return the pages whose file differs from what the code says."""
+    return {
+        name: text
         for name, text in pages().items()
-        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text("utf-8") != text
-    ]
+        if not (DOCS / name).is_file() or (DOCS / name).read_text("utf-8") != text
+    }
 
 
 def main() -> int:
@@ -295,12 +297,12 @@ def main() -> int:
     stale = out_of_date()
     if "--check" in sys.argv[1:]:
         for name in stale:
-            print(f"docs/reference/{name} is out of date: run `make docs`", file=sys.stderr)
+            print(f"docs/{name} is out of date: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
-    REFERENCE.mkdir(exist_ok=True)
-    for name in stale:
-        (REFERENCE / name).write_text(pages()[name], "utf-8")
-        print(f"wrote docs/reference/{name}")
+    for name, text in stale.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).write_text(text, "utf-8")
+        print(f"wrote docs/{name}")
     return 0
 
 

@@ -20,24 +20,47 @@ _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _LIST_ITEM: Final = re.compile(r"\s*(?:[-*+]|\d+[.)])(?:\s|$)")
 
 LINKS_HEADING: Final = "Links"
+BLANK: Final = "\0"
+"""What :func:`without_code` puts in place of a character that is no prose."""
 
 
 def prose_lines(body: str) -> Iterator[tuple[int, str]]:
     """Yield ``(index, line)`` for the lines that are prose, comments cut out of them."""
+    for index, line in enumerate(_prose(body, "")):
+        if line is not None:
+            yield index, line
+
+
+def without_code(body: str) -> str:
+    """Return ``body`` with NULs in place of code and comments; every other place stays the same."""
+    lines: list[str] = []
+    for raw, line in zip(body.split("\n"), _prose(body, BLANK), strict=True):
+        if line is None:
+            lines.append(BLANK * len(raw))
+        else:
+            shown = _INLINE_CODE.sub(lambda found: BLANK * len(found.group()), line)
+            lines.append(shown + raw[len(line) :])
+    return "\n".join(lines)
+
+
+def _prose(body: str, fill: str) -> Iterator[str | None]:
+    """Yield each line without its end, None for fenced code, comments made of ``fill``."""
     fence = ""
     in_comment = False
-    for index, raw in enumerate(body.split("\n")):
+    for raw in body.split("\n"):
         line = raw.rstrip("\r")
         if fence:
             closing = _FENCE.fullmatch(line)
             if closing and closing[1].startswith(fence) and not closing[2].strip():
                 fence = ""
+            yield None
             continue
         if not in_comment and (opening := _opening_fence(line)):
             fence = opening
+            yield None
             continue
-        line, in_comment = _without_comments(line, in_comment)
-        yield index, line
+        line, in_comment = _without_comments(line, in_comment, fill)
+        yield line
 
 
 def _opening_fence(line: str) -> str:
@@ -47,17 +70,19 @@ def _opening_fence(line: str) -> str:
     return found[1]
 
 
-def _without_comments(line: str, inside: bool) -> tuple[str, bool]:
+def _without_comments(line: str, inside: bool, fill: str = "") -> tuple[str, bool]:
     kept = ""
     while line:
         if inside:
-            _, end, line = line.partition("-->")
+            comment, end, line = line.partition("-->")
+            kept += fill * len(comment + end)
             inside = not end
             continue
         start = _COMMENT_START.search(line)
         if start is None:
             return kept + line, False
         kept, line, inside = kept + line[: start.start()], line[start.end() :], True
+        kept += fill * len(start.group())
     return kept, inside
 
 

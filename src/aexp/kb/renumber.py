@@ -124,7 +124,7 @@ class _Renumber:
         self._layout = layout
         self._tree = WorkTree(layout.root, has_git=layout.git_dir is not None)
         self._artifacts = read_artifacts(self._tree)
-        self._target = _find(self._artifacts, wanted)
+        self._target = find_by_name(self._artifacts, wanted)
         _check_usable(self._target)
         self._old = self._target.id
         same = [a for a in self._artifacts if a.id == self._old and a is not self._target]
@@ -263,7 +263,13 @@ class _Renumber:
             return text, others
 
 
-def _find(artifacts: Sequence[Artifact], wanted: str) -> Artifact:
+def find_by_name(artifacts: Sequence[Artifact], wanted: str) -> Artifact:
+    """Return the artifact that a path, a file name with or without ``.md``, or an id names.
+
+    Raises:
+        AmbiguousIdError: several have the name.
+        NotFoundError: none has; names that look alike are named.
+    """
     tests: tuple[Callable[[Artifact], bool], ...] = (
         lambda a: a.path == wanted,
         lambda a: wanted in (PurePosixPath(a.path).stem, PurePosixPath(a.path).name),

@@ -47,7 +47,7 @@ VARIABLES = {
 
 OTHER_EXIT_CODES = {
     0: [("", "Done. Warnings do not change this.")],
-    1: [("", "`aexp validate` found errors.")],
+    1: [("", "`aexp validate` found errors, or `aexp kb numbers` a number that does not agree.")],
     70: [("", "A fault in aexp itself; the message names the file with the details.")],
     130: [("", "Interrupted.")],
     141: [("", "The reader of the output went away.")],

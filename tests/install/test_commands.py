@@ -22,7 +22,7 @@ NAMES = {
     "aexp-new-hypothesis", "aexp-new-experiment", "aexp-new-finding", "aexp-finding-from-run",
     "aexp-finding-from-batch", "aexp-new-run", "aexp-run", "aexp-list-runs", "aexp-show-run",
     "aexp-ledger-backfill", "aexp-status", "aexp-recover", "aexp-validate", "aexp-sync",
-    "aexp-annotate", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
+    "aexp-annotate", "aexp-numbers", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
     "aexp-ledger-retract", "aexp-query",
 }  # fmt: skip
 PERSONS_OWN = {

@@ -1,4 +1,4 @@
-"""Commands that mend ``kb/``."""
+"""Commands that check and mend ``kb/``."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aexp.cli.options import DryRun
-from aexp.cli.output import note, say
+from aexp.cli.options import DryRun, TableFormat
+from aexp.cli.output import note, one_line, say, say_json, table
 from aexp.repo import Layout, open_layout
 
 if TYPE_CHECKING:
     from aexp.kb.renumber import Renumbering
     from aexp.runs.lookup import RunView
+    from aexp.validate.mending import NumberReport
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``app``."""
     group = typer.Typer(
-        name="kb", help="Mend hypotheses, experiments and findings.", no_args_is_help=True
+        name="kb", help="Check and mend hypotheses, experiments and findings.", no_args_is_help=True
     )
     group.callback()(_group)
     group.command("renumber")(renumber)
+    group.command("numbers")(numbers)
     app.add_typer(group)
 
 
 def _group() -> None:
-    """Mend hypotheses, experiments and findings."""
+    """Check and mend hypotheses, experiments and findings."""
 
 
 def renumber(
@@ -56,6 +58,89 @@ def renumber(
         note(f"left as it is, for it may mean either: {item.path}:{item.line}: {item.text}")
     if done.kind != "finding":
         _say_runs(layout, done)
+
+
+def numbers(
+    finding: Annotated[
+        str,
+        typer.Argument(help="A path, a file name such as F001-words, or an id.", metavar="FINDING"),
+    ],
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Write the ledger's numbers, and the size of each batch."),
+    ] = False,
+    dry_run: DryRun = False,
+    output: TableFormat = "table",
+) -> None:
+    """Show each number that a finding cites beside the ledger's.
+
+    Exits 0 when all of them agree, or were mended, and 1 when one does not.
+    """
+    from aexp.validate.mending import cited_numbers, mend_numbers
+
+    layout = open_layout(require_git=False)
+    named = _from_root(layout, finding)
+    report = mend_numbers(layout, named, dry_run=dry_run) if fix else cited_numbers(layout, named)
+    if output == "json":
+        say_json(_as_json(report, fix=fix, dry_run=dry_run))
+    else:
+        _say_numbers(report, fix=fix, dry_run=dry_run)
+    if not report.is_right(mended=fix and not dry_run):
+        raise typer.Exit(1)
+
+
+def _say_numbers(report: NumberReport, *, fix: bool, dry_run: bool) -> None:
+    if not report.rows:
+        say(f"{report.path} cites no number")
+        return
+    rows = [
+        (
+            str(row.number.link.line),
+            one_line(row.number.link.text),
+            row.number.as_text or "-",
+            row.number.exact or "-",
+            row.number.verdict,
+        )
+        for row in report.rows
+    ]
+    say(report.path)
+    table(["LINE", "TEXT", "LEDGER", "EXACT", "VERDICT"], rows)
+    for row in report.rows:
+        if row.number.reason:
+            note(f"line {row.number.link.line}: {row.number.reason}")
+        elif row.number.verdict == "batch changed" and row.number.target is not None:
+            was, now = row.number.target.size, row.number.size
+            note(f"line {row.number.link.line}: of {was} runs when written, {now} now")
+    for row in filter(lambda row: fix and row.is_rewritten, report.rows):
+        word = "would write" if dry_run else "wrote"
+        say(f"line {row.number.link.line}: {word} [{one_line(row.text)}]({row.target})")
+
+
+def _as_json(report: NumberReport, *, fix: bool, dry_run: bool) -> dict[str, object]:
+    """Return the report as documented in ``docs/format/citations.md``."""
+    return {
+        "schema_version": 1,
+        "finding": report.finding,
+        "path": report.path,
+        "fixed": fix and not dry_run,
+        "numbers": [
+            {
+                "line": row.number.link.line,
+                "column": row.number.link.column,
+                "text": row.number.link.text,
+                "target": row.number.link.target,
+                "verdict": row.number.verdict,
+                "reason": row.number.reason or None,
+                "ledger": row.number.as_text or None,
+                "value": row.number.main,
+                "std": row.number.spread,
+                "runs": row.number.size,
+                "new_text": row.text if row.is_rewritten else None,
+                "new_target": row.target if row.is_rewritten else None,
+            }
+            for row in report.rows
+        ],
+    }
 
 
 def _say_runs(layout: Layout, done: Renumbering) -> None:

@@ -57,6 +57,7 @@ def check_sources(facts: Facts) -> list[Issue]:
         for finding in facts.findings
         for citation in finding.citations
     )
+    cited = cited or any(finding.numbers for finding in facts.findings)
     if facts.has_source or not cited or facts.strict_runs == "off":
         return []
     message = (

@@ -138,6 +138,19 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     "finding.retracted_run": _error(
         "A cited run was retracted from the ledger.", "cite another run, or withdraw the finding"
     ),
+    # Numbers in the prose (VAL-09)
+    "finding.number_mismatch": _error(
+        "A cited number is not what the ledger has, at the precision shown.",
+        "`aexp kb numbers F###` shows both, and `--fix` writes the ledger's",
+    ),
+    "finding.number_unresolved": _error(
+        "A cited number cannot be looked up: a malformed link, or no such run or metric.",
+        f"correct the link, or take it out; if another machine has the run: {_BACKFILL}",
+    ),
+    "finding.batch_changed": _warning(
+        "The batch behind a cited number has not as many runs as when the number was written.",
+        "look at the runs; `aexp kb numbers F### --fix` writes the number of today",
+    ),
     # Runs (VAL-06)
     "run.orphan": _error(
         "A run has no `aexp` block in its document.", "`aexp link <id> --experiment E###`"
@@ -236,6 +249,7 @@ STRICT_CODES: Final = frozenset(
         "finding.broken_run_citation",
         "finding.empty_batch",
         "finding.unfinished_run",
+        "finding.number_unresolved",
     )
 )
 """What ``--strict-runs`` makes a warning or silent, malformed citations aside (VAL-02, VAL-03)."""

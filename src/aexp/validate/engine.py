@@ -12,7 +12,7 @@ from aexp.model.issue import Issue
 from aexp.repo import open_layout
 from aexp.settings import hook_index_file
 from aexp.tree import GitTree, Tree
-from aexp.validate import citations, indexes, kb, ledger, replicates, runs
+from aexp.validate import citations, indexes, kb, ledger, numbers, replicates, runs
 from aexp.validate.facts import Facts, Mode, StrictRuns, gather
 
 Rule: TypeAlias = Callable[[Facts], list[Issue]]
@@ -138,6 +138,7 @@ RULES: Final[Mapping[Mode, tuple[Rule, ...]]] = {
         citations.check_shapes,
         citations.check_sources,
         citations.check_citations,
+        numbers.check_numbers,
         *_RUN_RULES,
         ledger.check_committed,
         ledger.check_lost,

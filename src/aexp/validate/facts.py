@@ -17,9 +17,11 @@ from typing import Any, Literal
 from aexp.errors import CorruptDataError, NotFoundError
 from aexp.git import Git
 from aexp.kb import Artifact, read_artifacts
+from aexp.kb.numbers import NumberLink, Target, number_links, read_target
 from aexp.ledger.promote import pending
 from aexp.ledger.store import Ledger, LedgerProblem, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
+from aexp.model.entry import LedgerEntry
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
@@ -47,12 +49,14 @@ class Finding:
         path: its file.
         experiments: the experiments it is about.
         citations: its ``supporting_runs``.
+        numbers: the links in its prose that cite a number.
     """
 
     name: str
     path: str
     experiments: frozenset[str]
     citations: tuple[Citation, ...]
+    numbers: tuple[NumberLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +182,24 @@ class Facts:
     policy_problem: str = ""
 
     def cited_jobs(self) -> frozenset[str]:
-        """Return the ids of all runs that a finding cites one by one."""
+        """Return the ids of all runs that a finding cites one by one, for a number or whole."""
+        cited = [c for finding in self.findings for c in finding.citations]
+        targets = self.number_targets()
         return frozenset(
-            c.id
-            for finding in self.findings
-            for c in finding.citations
-            if isinstance(c, JobCitation)
+            (
+                *(c.id for c in cited if isinstance(c, JobCitation)),
+                *(target.job_id for target in targets if target.job_id),
+            )
         )
+
+    def number_targets(self) -> list[Target]:
+        """Return what the number links of all findings mean, malformed ones aside."""
+        links = (link for finding in self.findings for link in finding.numbers)
+        return [target for target in map(read_target, links) if target is not None]
+
+    def entry(self, job_id: str) -> LedgerEntry | None:
+        """Return a run's usable entry: the tree's, else one that waits in the work tree."""
+        return self.ledger.entries.get(job_id) or self.waiting.entries.get(job_id)
 
 
 def gather(
@@ -287,7 +302,10 @@ def _policy(tree: Tree) -> tuple[Policy, str]:
 
 
 def _cites_anything(findings: Iterable[Finding]) -> bool:
-    return any(not isinstance(c, BadCitation) for finding in findings for c in finding.citations)
+    return any(
+        finding.numbers or any(not isinstance(c, BadCitation) for c in finding.citations)
+        for finding in findings
+    )
 
 
 def _is_settled(run: Run | None) -> bool:
@@ -311,6 +329,7 @@ def _finding(artifact: Artifact) -> Finding:
         artifact.path,
         _ids(_EXPERIMENT, artifact.frontmatter.get("experiment")),
         tuple(parse_citations(artifact.frontmatter.get("supporting_runs"))),
+        number_links(artifact.body, artifact.body_line),
     )
 
 

@@ -67,4 +67,7 @@ def _cited(facts: Facts, batches: Batches) -> set[str]:
         for citation in finding.citations:
             if isinstance(citation, BatchCitation):
                 cited |= batches.matching(citation.experiment_id, citation.selector)
+    for target in facts.number_targets():
+        if target.experiment_id:
+            cited |= batches.matching(target.experiment_id, target.selector)
     return cited

@@ -18,6 +18,7 @@ from aexp.model.sanitize import (
     REDACTED_SECRET,
     Finding,
     Root,
+    certainly_publishable,
     certainly_without_secrets,
     find_absolute_paths,
     find_secrets,
@@ -525,6 +526,8 @@ def test_the_quick_look_never_clears_what_the_full_one_condemns(value: Any) -> N
     """LED-02, VAL-08: an entry skips the full search only when that would find nothing."""
     for data in (canonical_bytes(value), compact_bytes(value)):
         assert not (certainly_without_secrets(data) and find_secrets(value))
+        if certainly_publishable(data):
+            assert sanitize(value, roots=(REPO, WINDOWS)) == (value, [])
 
 
 def test_the_quick_look_clears_an_ordinary_entry() -> None:

@@ -21,7 +21,7 @@ from aexp.model.entry import (
     order_attempts,
 )
 from aexp.model.ids import legacy_attempt_id
-from aexp.model.sanitize import Root, sanitize
+from aexp.model.sanitize import Root, certainly_publishable, sanitize
 from aexp.model.status import ENDED_BY, is_terminal
 from aexp.model.stream import Summary, params_of
 from aexp.model.times import format_time, later_of
@@ -87,10 +87,10 @@ def project(
             f"run {job_id} is {status}, which is not terminal",
             hint="only an ended run goes to the ledger; see `aexp show-run`",
         )
-    clean_point, point_pointers = sanitize(to_json(statepoint), roots=roots, pointer="/statepoint")
-    if not _is_storable(clean_point) and (odd := _nonfinite_pointers(clean_point, "/statepoint")):
+    point = to_json(statepoint)
+    clean_point, point_pointers = _published(point, roots, "/statepoint")
+    if odd := _nonfinite_pointers(point, "/statepoint") if clean_point is not point else []:
         # 0.6.x took NaN into state points; no JSON file can hold it, so it counts as redacted.
-        clean_point = _without_nonfinite(clean_point)
         point_pointers = [*point_pointers, *odd]
     identity: Fields = {
         "schema_version": SCHEMA_VERSION,
@@ -135,13 +135,26 @@ def attempt_fields(
         fields["tracker"] = tracker
     if error := _picked(facts.get("error"), ("type", "message")):
         fields["error"] = {key: str(value) for key, value in error.items()}
-    storable = fields if _is_storable(fields) else _without_nonfinite(fields)
-    clean, pointers = sanitize(storable, roots=roots)
+    clean, pointers = _published(fields, roots)
     if "error" in clean:  # cut only now: half a secret would not be recognized as one
         clean["error"] = {key: value[:ERROR_LENGTH] for key, value in clean["error"].items()}
     if pointers:
         clean["redacted"] = sorted(pointers)
-    return clean  # type: ignore[no-any-return]
+    return clean
+
+
+def _published(value: Fields, roots: Sequence[Root], pointer: str = "") -> tuple[Fields, list[str]]:
+    """Return ``value`` as a JSON file can hold it and may show it, and what was redacted.
+
+    Most is fine as it is, which shows in its encoded form at a glance; it is returned itself.
+    """
+    try:
+        data = compact_bytes(value)
+    except ValueError:
+        return sanitize(_without_nonfinite(value), roots=roots, pointer=pointer)
+    if certainly_publishable(data):
+        return value, []
+    return sanitize(value, roots=roots, pointer=pointer)
 
 
 def _well_formed(facts: Mapping[str, Json]) -> Fields:
@@ -184,6 +197,9 @@ def note_of(facts: Mapping[str, Json]) -> str:
     return str(found) if isinstance(found, str) else ""
 
 
+_TEXT_OR_NONE = (str, type(None))
+
+
 def link_fields(link: Json, roots: Sequence[Root] = ()) -> Fields | None:
     """Return the allowed fields of a run link, or None for an unlinked run."""
     if not isinstance(link, Mapping) and not hasattr(link, "keys"):
@@ -191,7 +207,9 @@ def link_fields(link: Json, roots: Sequence[Root] = ()) -> Fields | None:
     plain = to_json(link)
     if not plain or not isinstance(plain.get("experiment_id"), str) or not plain["experiment_id"]:
         return None
-    picked = {key: plain[key] for key in LINK_FIELDS if isinstance(plain.get(key, 0), str | None)}
+    picked = {
+        key: plain[key] for key in LINK_FIELDS if isinstance(plain.get(key, 0), _TEXT_OR_NONE)
+    }
     return sanitize(picked, roots=roots)[0]  # type: ignore[no-any-return]
 
 
@@ -215,15 +233,6 @@ def _attempt_id(job_id: str, facts: Mapping[str, Json], machine: str) -> str:
         return known
     started, ended = facts.get("started_at"), facts.get("ended_at")
     return legacy_attempt_id(job_id, machine, str(started or ""), str(ended or ""))
-
-
-def _is_storable(value: Json) -> bool:
-    """Return whether a JSON file can hold ``value`` as it is: a quick look, before a long one."""
-    try:
-        compact_bytes(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _without_nonfinite(value: Json) -> Json:

@@ -44,7 +44,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=500)
 @given(
     filters(
         st.sampled_from(FIELDS).map(lambda name: Name((name,))),
@@ -102,6 +102,8 @@ def test_the_meaning_is_that_of_the_simple_interpreter(
         ("tags != 'x'", {"tags": ["w", "x"]}, False),
         ("tags != 'x'", {"tags": []}, True),
         ("tags in ('x', 'y')", {"tags": ["y"]}, True),
+        ("tags in ('x', null)", {"tags": []}, True),
+        ("tags not in (null)", {"tags": []}, False),
         ("tags like 'a*'", {"tags": ["b", "abc"]}, True),
         ("tags contains 'x'", {"tags": ["x"]}, True),
         ("tags is null", {"tags": []}, True),

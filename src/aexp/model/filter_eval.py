@@ -78,6 +78,8 @@ def compile_filter(node: Filter, resolve: Resolve) -> Test:
     holds = _holds(node, field)
     get, negated = field.get, node.negated
     if field.kind == "set":
+        if _means_null(node):
+            return lambda row: (not (found := get(row)) or holds(found)) is not negated
         return lambda row: holds(get(row)) is not negated
 
     def test(row: Any) -> bool:

@@ -98,8 +98,8 @@ def test_new_entries_follow_the_layout(installed_repo: Machine, runs: list[str])
     installed_repo.aexp_fast("ledger", "promote", other)
     with chdir(installed_repo.path), pytest.warns(UserWarning, match="E001"):
         job = create_run("E001", {"seed": 102})
-        with run_lifecycle(job):
-            pass
+    with run_lifecycle(job):
+        pass
     for job_id in (new, other, job.id):
         assert (installed_repo / shard_of(job_id)).is_file()
         assert not (installed_repo / name_of(job_id)).exists()

@@ -297,7 +297,13 @@ def test_listings_say_retracted(installed_repo: Machine, run: str) -> None:
     retract(installed_repo, run)
     (listed,) = json.loads(installed_repo.aexp_fast("list-runs", "--format", "json").stdout)
     assert listed["status"] == "retracted"
-    assert "retracted" in installed_repo.aexp_fast("show-run", run).stdout
+    shown = installed_repo.aexp_fast("show-run", run).stdout
+    assert "status:       retracted\n" in shown
+    assert f"reason:       {REASON} (on " in shown
+    done = installed_repo.aexp_fast("list-runs", "--format", "json", "--status", "retracted")
+    assert len(json.loads(done.stdout)) == 1
+    done = installed_repo.aexp_fast("list-runs", "--format", "json", "--status", "complete")
+    assert json.loads(done.stdout) == []
 
 
 def test_of_two_retractions_the_earlier_stays(installed_repo: Machine, run: str) -> None:

@@ -22,7 +22,7 @@ from aexp.cli.options import (
 )
 from aexp.cli.output import note, say, say_json, table, within
 from aexp.errors import PartialFailureError
-from aexp.model.status import check_status
+from aexp.model.status import RETRACTED, check_status
 from aexp.repo import open_layout
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def list_runs(
     from aexp.runs.lookup import all_runs
 
     wanted = parse_assignments(sp or [])
-    statuses = {check_status(text) for text in status or ()}
+    statuses = {text if text == RETRACTED else check_status(text) for text in status or ()}
     views = [
         view
         for view in all_runs(open_for_reading())
@@ -254,7 +254,10 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
         return
     say(f"run {view.job_id}")
     ended_by = view.field("ended_by")
-    _fact("status", view.status + (f" (ended by {ended_by})" if ended_by else ""))
+    ended = f" (ended by {ended_by})" if ended_by and view.status != RETRACTED else ""
+    _fact("status", view.status + ended)
+    if view.entry is not None and (retracted := view.entry.get("retracted")):
+        _fact("reason", f"{retracted.get('reason')} (on {str(retracted.get('at'))[:10]})")
     if view.problem:
         _fact("damaged", view.problem + (" (shown as the ledger has it)" if view.entry else ""))
     error = view.field("error")

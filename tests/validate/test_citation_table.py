@@ -238,7 +238,8 @@ def test_citation_in_state(world: World, state: str, strict: StrictRuns) -> None
 def test_strictness_decides_about_these_codes_alone() -> None:
     """VAL-03: what the documentation says of ``--strict-runs`` is what the table above tries."""
     tried = [pair for _, *lists in STATES.values() for pairs in lists for pair in pairs]
-    assert {code for code, severity in tried if severity is None} == STRICT_CODES
+    silent = {code for code, severity in tried if severity is None}
+    assert silent == STRICT_CODES - {"finding.number_unresolved"}  # tests/validate/test_numbers.py
     assert {code for code, severity in tried if severity in ("known", "once")} == {
         ABSENT, ABSENT_BATCH, NO_STORE
     }  # fmt: skip

@@ -19,8 +19,22 @@ from aexp.errors import NotARepositoryError
 from aexp.install.access import open_for_install
 from aexp.install.doctor import CHECKS, Finding, diagnose
 from aexp.install.facts import Facts, gather
+from tests.ledger.test_backfill import put_run
 from tests.support.machines import Machine, TwoMachines
 
+OLD_HOOKS = """\
+{
+  "permissions": {"allow": ["Bash(ls -m aexp)"]},
+  "hooks": {
+    "Stop": [{"hooks": [
+      {"type": "command",
+       "command": "\\"/opt/there/bin/python3\\" -m aexp.hooks.stop_validate"}]}],
+    "SessionStart": [{"hooks": [
+      {"type": "command",
+       "command": "python -m aexp.hooks.session_start"}]}]
+  }
+}
+"""
 HEX = "0123456789abcdef" * 2
 OLD = time.time() - 7 * 86_400
 
@@ -152,6 +166,14 @@ CASES: dict[str, tuple[Callable[[Machine], object], str, str, str, str]] = {
         lambda m: m.write(".runs/.signac/config", "schema_version = 1\n"),
         "run store", "fail", "schema 1", "signac migrate",
     ),
+    "runs left behind": (
+        lambda m: (put_run(m), m.aexp_fast("install", "--yes", "--run-store", ".other")),
+        "run store", "warn", "1 run left in .runs", "aexp install --yes --run-store .runs",
+    ),
+    "hooks of 0.6": (
+        lambda m: m.write(".claude/settings.json", OLD_HOOKS), "agent hooks", "warn",
+        ".claude/settings.json, lines 6, 9: hooks of 0.6", "grep -n aexp.hooks",
+    ),
     "temporary files": (
         old_file(".aexp/tmp/x.1.ab.aexp-tmp"), "leftovers", "warn", "1 temporary file",
         "aexp ledger backfill",
@@ -208,7 +230,7 @@ def test_each_fault_is_found_with_its_remedy(
     [
         "marker damaged", "no gitignore", "runs not ignored", "no gitattributes", "no driver",
         "another driver", "command missing", "command edited", "no run store",
-        "no signac project", "temporary files", "no upstream",
+        "no signac project", "runs left behind", "temporary files", "no upstream",
     ],
 )  # fmt: skip
 def test_the_remedy_mends_it(sound: Machine, name: str) -> None:
@@ -269,6 +291,31 @@ def test_the_program_that_git_would_run_is_looked_for(
     (finding,) = examine(sound)["merge driver"]
     assert finding["level"] == "warn"
     assert "no program aexp on PATH" in finding["message"]
+
+
+def test_runs_that_were_moved_are_not_left_behind(sound: Machine) -> None:
+    """INS-10: the other remedy: what is in the run store too, moved or linked, is no loss."""
+    put_run(sound)
+    sound.aexp_fast("install", "--yes", "--run-store", ".other")
+    assert "left in .runs" in examine(sound)["run store"][0]["message"]
+    shutil.copytree(sound / ".runs/workspace", sound / ".other/workspace", dirs_exist_ok=True)
+    assert "run store" not in examine(sound)
+    shutil.rmtree(sound / ".runs")
+    (sound / ".runs").symlink_to(".other")
+    assert "run store" not in examine(sound)
+
+
+def test_hooks_of_0_6_are_named_and_left_alone(sound: Machine) -> None:
+    """INS-07, trap 22: doctor names the lines; neither it nor install edits the user's file."""
+    sound.write(".claude/settings.json", OLD_HOOKS)
+    (found,) = examine(sound)["agent hooks"]
+    assert found["remedy"] == "grep -n aexp.hooks .claude/settings.json"
+    sound.aexp_fast("install", "--yes", "--force")
+    assert sound.read(".claude/settings.json") == OLD_HOOKS
+    sound.write(".claude/settings.json", "{}\n")
+    sound.write(".claude/settings.local.json", OLD_HOOKS)
+    (found,) = examine(sound)["agent hooks"]
+    assert "settings.local.json, lines 6, 9" in found["message"]
 
 
 def test_a_lost_run_points_to_recover(sound: Machine) -> None:

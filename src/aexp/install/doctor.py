@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from aexp.install.attributes import PROBE
 from aexp.install.facts import Facts, gather
 from aexp.ledger.merge_driver import DRIVER_COMMAND, DRIVER_NAME
-from aexp.repo import Layout
+from aexp.repo import DEFAULT_RUN_STORE, Layout
 
 NEEDED_GIT = (2, 31)
 """The first git that prints absolute paths when asked to."""
@@ -117,6 +117,13 @@ def _commands(facts: Facts) -> _Found:
         yield "warn", message, f"{_INSTALL} --force"
 
 
+def _old_hooks(facts: Facts) -> _Found:
+    for name, numbers in facts.old_hooks.items():
+        lines = f"line{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
+        message = f"{name}, {lines}: hooks of 0.6, which fail when it is gone; delete them"
+        yield "warn", message, f"grep -n aexp.hooks {name}"
+
+
 def _run_store(facts: Facts) -> _Found:
     store = facts.store
     if store.gone:
@@ -131,6 +138,10 @@ def _run_store(facts: Facts) -> _Found:
     elif store.schema != "2":
         message = f"{store.shown} is a signac project of schema {store.schema}, not 2"
         yield "fail", message, "signac migrate"
+    if store.left_behind:
+        left = _count(store.left_behind, "run")
+        message = f"{left} left in {DEFAULT_RUN_STORE}, which is not the run store; move them or go back"
+        yield "warn", message, f"{_INSTALL} --run-store {DEFAULT_RUN_STORE}"
 
 
 def _leftovers(facts: Facts) -> _Found:
@@ -206,6 +217,7 @@ CHECKS: dict[str, Check] = {
     "gitattributes": (_gitattributes, lambda _: "gives the ledger to the merge driver"),
     "merge driver": (_driver, lambda facts: facts.program or ""),
     "slash commands": (_commands, lambda _: "as shipped"),
+    "agent hooks": (_old_hooks, lambda _: "none of 0.6"),
     "run store": (_run_store, lambda facts: facts.store.shown),
     "leftovers": (_leftovers, lambda _: "none"),
     "runs": (_runs, lambda facts: _count(_all_runs(facts), "run")),

@@ -7,7 +7,8 @@ import re
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aexp.errors import AexpError, CorruptDataError, GitError
@@ -20,12 +21,14 @@ from aexp.install.driver import configured_command
 from aexp.install.ignored import Hiding, hiding_rules
 from aexp.ledger.backfill import STALE_TEMP_S
 from aexp.ledger.merge_driver import DRIVER_NAME
-from aexp.repo import Layout, open_layout, run_store_is_gone
+from aexp.repo import DEFAULT_RUN_STORE, Layout, open_layout, run_store_is_gone
 from aexp.runs.overview import Overview, overview
 from aexp.runs.recover import LEFTOVER_AGE_S
 from aexp.storage.atomic import TEMP_SUFFIX
 from aexp.workspace.store import CONFIG_FILE, RunStore
 
+_AGENT_SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
+_OLD_HOOK = re.compile(r"-m\s+aexp\.hooks\.\w")
 _SCHEMA = re.compile(r"""^\s*schema_version\s*=\s*["']?(\w+)["']?\s*$""", re.MULTILINE)
 
 
@@ -40,6 +43,7 @@ class StoreFacts:
         writable: this user may make files in it.
         schema: the version of signac's layout; empty when it is no signac project.
         visible: git does not ignore it.
+        left_behind: runs in the usual place that are not in this store.
     """
 
     shown: str
@@ -48,6 +52,7 @@ class StoreFacts:
     writable: bool
     schema: str
     visible: bool
+    left_behind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Facts:
         program_folder: the folder of the running ``aexp`` program; empty when it has none.
         commands_missing: slash commands that are not there.
         commands_differ: slash commands that are not as shipped.
+        old_hooks: lines of an agent's settings that start hooks of 0.6.x, by file.
         store: the run store.
         ledger_writable: whether this user may write the ledger.
         temporary: files that killed processes left.
@@ -95,6 +101,7 @@ class Facts:
     program_folder: str
     commands_missing: int
     commands_differ: int
+    old_hooks: Mapping[str, tuple[int, ...]]
     store: StoreFacts
     ledger_writable: bool
     temporary: int
@@ -133,6 +140,7 @@ def gather(layout: Layout) -> Facts:
         program_folder=str(program.parent) if program.is_file() else "",
         commands_missing=sum(change.kind == "installed_command" for change in commands),
         commands_differ=sum(change.kind == "kept_command" for change in commands),
+        old_hooks=_old_hooks(layout.root),
         store=_store(layout, git),
         ledger_writable=_writable(layout.ledger_dir),
         temporary=_temporary(layout.tmp_dir) + _temporary(layout.run_store / ".aexp-tmp"),
@@ -188,7 +196,31 @@ def _store(layout: Layout, git: Git) -> StoreFacts:
         writable=_writable(layout.workspace),
         schema=_schema(store / CONFIG_FILE),
         visible=visible,
+        left_behind=_left_behind(layout),
     )
+
+
+def _left_behind(layout: Layout) -> int:
+    """Count the runs that stayed in the usual place when the run store was changed."""
+    usual = layout.home / DEFAULT_RUN_STORE
+    if usual == layout.run_store or not (usual / CONFIG_FILE).is_file():
+        return 0
+    before = RunStore(replace(layout, run_store=usual)).ids()
+    return len(set(before) - set(RunStore(layout).ids()))
+
+
+def _old_hooks(root: Path) -> dict[str, tuple[int, ...]]:
+    """Find what 0.6.x wrote into an agent's settings: calls of modules that only it has."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name in _AGENT_SETTINGS:
+        try:
+            lines = (root / name).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        numbers = tuple(n for n, line in enumerate(lines, 1) if _OLD_HOOK.search(line))
+        if numbers:
+            found[name] = numbers
+    return found
 
 
 def _schema(config: Path) -> str:

@@ -26,7 +26,8 @@ def test_statistics_are_pythons_own(values: list[float]) -> None:
         assert {found[name] for name in found if name != "n"} == {None}
         return
     assert found["mean"] == statistics.mean(values)
-    assert found["median"] == pytest.approx(statistics.median(values))
+    middle = statistics.median(values)  # its sum of two may be more than a float holds
+    assert math.isinf(middle) or found["median"] == pytest.approx(middle)
     assert (found["min"], found["max"]) == (min(values), max(values))
     if len(values) < 2:
         assert found["std"] is None

@@ -33,11 +33,16 @@ def check_entry_links(facts: Facts) -> list[Issue]:
     cited = facts.cited_jobs()
     local = {r.job_id: r.link for r in facts.records if isinstance(r.document.get("aexp"), Mapping)}
     issues: list[Issue] = []
+    sound: set[tuple[object, ...]] = set()
     for job_id, entry in facts.ledger.entries.items():
         link: Mapping[str, Any] = entry.get("run_link") or {}
-        if entry["status"] == RETRACTED or _same(link, local.get(job_id)):
+        key = tuple(repr(link.get(name)) for name in _CHECKED)
+        if key in sound or entry["status"] == RETRACTED or _same(link, local.get(job_id)):
             continue
-        issues += _check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited)
+        found = list(_check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited))
+        issues += found
+        if not found and isinstance(link.get("experiment_id"), str) and link["experiment_id"]:
+            sound.add(key)  # many runs have the same link
     return issues
 
 

@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
+from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Remembered, remember
 from aexp.errors import AexpError, NotTerminalError, StorageError
 from aexp.ledger.places import Place, find_entry
 from aexp.ledger.promote import (
     Outcome,
-    Prepared,
-    Promotion,
     clear_pending,
     home_layout,
     keep_aside,
@@ -35,7 +34,6 @@ from aexp.storage.state import FileState, file_state, on_one_file_system
 from aexp.workspace.store import (
     DOCUMENT_FILE,
     STATEPOINT_FILE,
-    RunRecord,
     RunStore,
     encode_document,
 )
@@ -43,6 +41,12 @@ from aexp.workspace.streams import stream_states
 
 CHUNK = 2000
 """Runs that are written before one flush makes them durable together."""
+
+WORTH_A_PROCESS = 500
+"""Runs from which on half of them are prepared in a second process."""
+
+_NOWHERE = Place("", None)
+Seen: TypeAlias = tuple[FileState | None, FileState | None]
 
 STALE_TEMP_S = 24 * 3600.0
 
@@ -107,15 +111,33 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A run with its new files on disk under temporary names."""
+class _Prepared:
+    """What preparing one run came to: little, so that another process can hand it over.
 
-    record: RunRecord
-    prepared: Prepared
-    place: Place
-    seen: Seen
-    document: Staged | None
-    entry: Staged | None
+    Attributes:
+        job_id: the run.
+        verdict: ``ready`` with its new files on disk under temporary names, ``right`` as it is,
+            to be promoted ``alone``, or one that is not for this ledger or not at all.
+        reason: why it ``failed``.
+        place: where its entry stands.
+        seen: the state of document and entry before they were read.
+        is_home: whether it was created in this work tree.
+        outcome: what promoting it does.
+        replaced: where a corrupt entry is kept aside.
+        document: its new document.
+        entry: its new entry.
+    """
+
+    job_id: str
+    verdict: Literal["ready", "right", "alone", "elsewhere", "failed", "unfinished"]
+    reason: str = ""
+    place: Place = _NOWHERE
+    seen: Seen = (None, None)
+    is_home: bool = False
+    outcome: Outcome = Outcome.UNCHANGED
+    replaced: Path | None = None
+    document: Staged | None = None
+    entry: Staged | None = None
 
 
 @dataclass(frozen=True)
@@ -144,85 +166,139 @@ class _Backfill:
         self.proved.save(ids)
 
     def run(self, ids: Sequence[str]) -> None:
-        entries = BatchWriter(self.layout.tmp_dir)
-        documents = entries  # one flush for both, where both are on one file system
-        if not on_one_file_system(self.layout.root, self.layout.run_store):
-            documents = BatchWriter(self.layout.run_store / ".aexp-tmp")
+        waiting = [job_id for job_id in ids if not self._is_proved(job_id)]
+        if not waiting:
+            return
+        documents, entries = self._writers()
         alone: list[str] = []
         with documents, entries:
-            ready: list[_Ready] = []
-            for job_id in ids:
-                try:
-                    self._prepare(job_id, documents, entries, ready)
-                except StorageError:
-                    alone.append(job_id)
-                except _PER_RUN as error:
-                    self.report.failed[job_id] = _reason(error)
+            found = self._prepare_all(waiting, documents, entries)
             try:
                 documents.flush()
                 entries.flush()
+                is_flushed = True
             except StorageError:
-                alone += [one.record.job_id for one in ready]
-                ready = []
-            for one in ready:
-                if not self._publish(one, documents, entries):
-                    alone.append(one.record.job_id)
+                is_flushed = False
+            for one in found:
+                if one.verdict == "ready" and is_flushed:
+                    is_done = self._publish(one, documents, entries)
+                else:
+                    is_done = self._tell(one)
+                if not is_done:
+                    alone.append(one.job_id)
         for job_id in alone:  # a full disk, one bad folder, a run that changed meanwhile
             self._promote_alone(job_id)
 
-    def _prepare(
-        self, job_id: str, documents: BatchWriter, entries: BatchWriter, ready: list[_Ready]
-    ) -> None:
+    def _is_proved(self, job_id: str) -> bool:
+        """Count a run whose entry was right and that has not changed since."""
+        if job_id in self.marked:
+            return False
+        facts = self.proved.get(job_id, *self._see(job_id, find_entry(self.layout, job_id)))
+        if facts is None or facts != self._facts(job_id):
+            return False
+        self.report.skipped.append(job_id)
+        return True
+
+    def _writers(self) -> tuple[BatchWriter, BatchWriter]:
+        """Return the writers of documents and of entries: one, where one flush does for both."""
+        entries = BatchWriter(self.layout.tmp_dir)
+        if on_one_file_system(self.layout.root, self.layout.run_store):
+            return entries, entries
+        return BatchWriter(self.layout.run_store / ".aexp-tmp"), entries
+
+    def _prepare_all(
+        self, ids: Sequence[str], documents: BatchWriter, entries: BatchWriter
+    ) -> list[_Prepared]:
+        """Prepare many runs, half of them in a second process where there is a core for it."""
+        if len(ids) < WORTH_A_PROCESS or not can_work_beside():
+            return [self._prepare(job_id, documents, entries) for job_id in ids]
+        middle = len(ids) // 2
+
+        def second_half() -> list[_Prepared]:
+            writers = self._writers()
+            return [self._prepare(job_id, *writers) for job_id in ids[middle:]]
+
+        with working_beside(second_half) as result:
+            found = [self._prepare(job_id, documents, entries) for job_id in ids[:middle]]
+            theirs = result()
+        if theirs is None:  # it was killed
+            return [*found, *(self._prepare(job_id, documents, entries) for job_id in ids[middle:])]
+        for one in theirs:
+            for writer, staged in ((documents, one.document), (entries, one.entry)):
+                if staged is not None:
+                    writer.adopt(staged)
+        return [*found, *theirs]
+
+    def _prepare(self, job_id: str, documents: BatchWriter, entries: BatchWriter) -> _Prepared:
+        try:
+            return self._prepare_sound(job_id, documents, entries)
+        except StorageError:
+            return _Prepared(job_id, "alone")
+        except _PER_RUN as error:
+            return _Prepared(job_id, "failed", _reason(error))
+
+    def _prepare_sound(
+        self, job_id: str, documents: BatchWriter, entries: BatchWriter
+    ) -> _Prepared:
         place = find_entry(self.layout, job_id)
         seen = self._see(job_id, place)
-        facts = self.proved.get(job_id, *seen)
-        if facts is not None and facts == self._facts(job_id) and job_id not in self.marked:
-            self.report.skipped.append(job_id)
-            return
         record = self.store.read(job_id)
         if record.problem is None and not is_terminal(record.status):
-            return
+            return _Prepared(job_id, "unfinished")
         if record.problem is not None:
             if not (record.folder / DOCUMENT_FILE).exists():
-                return  # never ended: 0.6.x leaves an empty folder where it refuses a key
+                # Never ended: 0.6.x leaves an empty folder where it refuses a key.
+                return _Prepared(job_id, "unfinished")
             record = self.store.read_sound(job_id)
         if home_layout(self.layout, record).root != self.layout.root:
-            self.report.elsewhere.append(job_id)
-            return
+            return _Prepared(job_id, "elsewhere")
+        is_home = record.document.get("worktree") in (None, str(self.layout.root))
         prepared = prepare(self.layout, record, label=self.label, roots=self.roots, place=place)
         document = with_stamps(record.document, prepared)
         if document == record.document and prepared.data is None:
-            self._note(job_id, prepared.promotion)
-            self._is_right(record, seen)
-            return
+            return _Prepared(job_id, "right", place=place, seen=seen, is_home=is_home)
         keep_aside(self.layout, record, prepared)
         staged_document = staged_entry = None
         if document != record.document:
             target = f"{self.store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
             staged_document = documents.add(target, encode_document(document))
         if prepared.data is not None:
-            staged_entry = entries.add(prepared.promotion.path, prepared.data)
-        ready.append(_Ready(record, prepared, place, seen, staged_document, staged_entry))
+            staged_entry = entries.add(place.path, prepared.data)
+        outcome, replaced = prepared.promotion.outcome, prepared.promotion.replaced
+        return _Prepared(
+            job_id, "ready", "", place, seen, is_home, outcome, replaced, staged_document,
+            staged_entry,
+        )  # fmt: skip
 
-    def _publish(self, one: _Ready, documents: BatchWriter, entries: BatchWriter) -> bool:
+    def _tell(self, one: _Prepared) -> bool:
+        """Report a run that needs no writing; False when it has to be promoted alone."""
+        if one.verdict == "right":
+            self._note(one.job_id, one.outcome, one.replaced)
+            self._remember_as_right(one, one.seen)
+        elif one.verdict == "elsewhere":
+            self.report.elsewhere.append(one.job_id)
+        elif one.verdict == "failed":
+            self.report.failed[one.job_id] = one.reason
+        return one.verdict not in ("alone", "ready")
+
+    def _publish(self, one: _Prepared, documents: BatchWriter, entries: BatchWriter) -> bool:
         """Rename a run's files into place; False when that has to be done alone."""
-        job_id = one.record.job_id
         try:
-            with self.store.lock(job_id):
-                if self._see(job_id, one.place) != one.seen:
+            with self.store.lock(one.job_id):
+                if self._see(one.job_id, one.place) != one.seen:
                     return False
                 if one.document is not None:
                     documents.put(one.document)
                 if one.entry is not None:
                     entries.put(one.entry)
-                self._is_right(one.record, self._see(job_id, one.place))
+                self._remember_as_right(one, self._see(one.job_id, one.place))
         except (AexpError, OSError):
             return False
         finally:
             for writer, staged in ((documents, one.document), (entries, one.entry)):
                 if staged is not None:
                     writer.drop(staged)
-        self._note(job_id, one.prepared.promotion)
+        self._note(one.job_id, one.outcome, one.replaced)
         return True
 
     def _promote_alone(self, job_id: str) -> None:
@@ -233,12 +309,11 @@ class _Backfill:
         except _PER_RUN as error:
             self.report.failed[job_id] = _reason(error)
         else:
-            self._note(job_id, promotion)
+            self._note(job_id, promotion.outcome, promotion.replaced)
 
-    def _is_right(self, record: RunRecord, seen: Seen) -> None:
-        home = record.document.get("worktree")
-        if self.proved.cache is not None and home in (None, str(self.layout.root)):
-            self.right[record.job_id] = seen, self._facts(record.job_id)
+    def _remember_as_right(self, one: _Prepared, seen: Seen) -> None:
+        if self.proved.cache is not None and one.is_home:
+            self.right[one.job_id] = seen, self._facts(one.job_id)
 
     def _see(self, job_id: str, place: Place) -> Seen:
         """Return the state of a run's document and of its entry."""
@@ -250,21 +325,19 @@ class _Backfill:
         statepoint = file_state(f"{folder}{os.sep}{STATEPOINT_FILE}")
         return self.context + pack_states(statepoint) + stream_states(folder)
 
-    def _note(self, job_id: str, promotion: Promotion) -> None:
+    def _note(self, job_id: str, outcome: Outcome, replaced: Path | None) -> None:
         if job_id in self.marked:
             clear_pending(self.layout, job_id)
         {
             Outcome.PROMOTED: self.report.promoted,
             Outcome.REFRESHED: self.report.refreshed,
             Outcome.UNCHANGED: self.report.skipped,
-        }[promotion.outcome].append(job_id)
-        if promotion.replaced is not None:
-            self.report.replaced.append(self.layout.relative(promotion.replaced))
+        }[outcome].append(job_id)
+        if replaced is not None:
+            self.report.replaced.append(self.layout.relative(replaced))
 
 
 _PER_RUN = (AexpError, OSError, ValueError, TypeError, KeyError)
-
-Seen: TypeAlias = tuple[FileState | None, FileState | None]
 
 
 def _context(roots: Sequence[Root]) -> bytes:

@@ -181,6 +181,11 @@ class BatchWriter:
         staged = self._staged[temp] = Staged(temp, target)
         return staged
 
+    def adopt(self, staged: Staged) -> None:
+        """Take over a file that a batch of another process has staged."""
+        self._is_dirty = True
+        self._staged[staged.temp] = staged
+
     def _write(self, target: str, data: bytes) -> str:
         # Lean, for it runs ten thousand times: names are counted, and neither the devices nor
         # the folders of the targets are looked at before the rename has failed.

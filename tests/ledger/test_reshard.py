@@ -406,3 +406,30 @@ def test_a_retraction_wins_over_an_edit(
         assert "replicates" not in entry
         assert problems(machine) == []
     assert ledger_bytes(first) == ledger_bytes(second)
+
+
+def test_sync_of_a_flat_and_a_sharded_clone(
+    clones: tuple[Machine, Machine, str], tmp_path: Path
+) -> None:
+    """LED-13, LED-14: ``aexp sync`` alone brings both layouts together, with both results."""
+    first, second, job_id = clones
+    remote = tmp_path / "remote.git"
+    first.git("clone", "-q", "--bare", "--template=", str(first.path), str(remote))
+    for machine in clones[:2]:
+        machine.git("remote", "remove", "origin", check=False)
+        machine.git("remote", "add", "origin", str(remote))
+        machine.git("fetch", "-q", "origin")
+        machine.git("branch", "-q", "--set-upstream-to=origin/main")
+    reshard(first)
+    record(first, 0.5, again=True)
+    record(second, 0.75)
+    theirs = record(second, 0.6, seed=200)
+    for machine in (first, second, first):
+        forget_layout()
+        machine.aexp_fast("sync")
+    for machine in (first, second):
+        forget_layout()
+        assert accs(machine, job_id) == [0.25, 0.5, 0.75]
+        assert accs(machine, theirs) == [0.6]
+        assert problems(machine) in ([], ["ledger.duplicate"])
+    assert ledger_bytes(first) == ledger_bytes(second)

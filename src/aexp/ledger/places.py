@@ -50,6 +50,14 @@ def place_in(layout: Layout, job_id: str, *, sharded: bool) -> Path:
     return layout.ledger_dir / (f"{job_id[:2]}/{job_id}.json" if sharded else f"{job_id}.json")
 
 
+def other_place(path: str) -> str:
+    """Return where the entry at ``path`` (POSIX, relative to the root) is in the other layout."""
+    folder, _, name = path.rpartition("/")
+    if folder == LEDGER_DIR_REL:
+        return f"{folder}/{name[:2]}/{name}"
+    return f"{LEDGER_DIR_REL}/{name}"
+
+
 def _both_places(folder: str, job_id: str) -> tuple[str, str]:
     """Return where this ledger has the entry by its layout, and where it may stand besides."""
     flat = f"{folder}{job_id}.json"

@@ -20,6 +20,7 @@ from aexp import settings
 from aexp.errors import GitError
 from aexp.git import Git
 from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments, merge_files
+from aexp.ledger.places import other_place
 from aexp.ledger.store import entry_job_id
 from aexp.ledger.sync_remote import Target, relevant_line
 from aexp.repo import LEDGER_DIR_REL, Layout
@@ -163,7 +164,7 @@ def _mixtures(layout: Layout, git: Git, ours: str, theirs: str, tree: str) -> li
     """
     both = {*_changed(git, ours, tree)} & {*_changed(git, theirs, tree)}
     paths = sorted(path for path in both if entry_job_id(path) is not None)
-    sides = [GitTree(layout.root, commit=commit).read_many(paths) for commit in (ours, theirs)]
+    sides = [_entries(layout, commit, paths) for commit in (ours, theirs)]
     merged = GitTree(layout.root, commit=tree).read_many(paths)
     found = []
     for (path, left), (_, right), (_, result) in zip(*sides, merged, strict=True):
@@ -174,6 +175,16 @@ def _mixtures(layout: Layout, git: Git, ours: str, theirs: str, tree: str) -> li
         elif isinstance(result, bytes):
             found.append(path)
     return found
+
+
+def _entries(
+    layout: Layout, commit: str, paths: Sequence[str]
+) -> Iterator[tuple[str, bytes | OSError]]:
+    """Yield each of ``paths`` with the entry of its run, which may stand in the other layout."""
+    tree = GitTree(layout.root, commit=commit)
+    others = tree.read_many([other_place(path) for path in paths])
+    for (path, data), (_, other) in zip(tree.read_many(paths), others, strict=True):
+        yield path, other if isinstance(data, OSError) else data
 
 
 def _conflict(paths: Sequence[str], target: Target) -> GitError:

@@ -192,7 +192,7 @@ CASES: dict[str, tuple[Callable[[Machine], object], str, str, str, str]] = {
     ),
     "unusable entry": (
         lambda m: m.write(f".aexp/ledger/{HEX}.json", "{}"), "ledger", "fail",
-        "1 ledger file unusable", "aexp validate",
+        "1 ledger file with errors", "aexp validate",
     ),
     "no identity": (
         lambda m: [m.git("config", "--unset", f"user.{key}") for key in ("name", "email")],

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from aexp.ledger.commit import commit_ledger
+from aexp.model.entry import encode_entry, record_digest
 from aexp.repo import open_layout
 from aexp.runs.cited import CitedGap
 from aexp.runs.overview import Overview, overview
@@ -106,6 +108,71 @@ def test_files_that_backfill_cannot_commit(installed_repo: Machine) -> None:
     now = look(installed_repo)
     assert (now.uncommitted, now.problems) == ([], 1)
     assert now.uncommitted_indexes == [".aexp/runs-index/laptop.json"]
+
+
+def test_an_entry_with_an_error_is_not_waiting_for_a_commit(installed_repo: Machine) -> None:
+    """INS-10, LED-02: the commit leaves out an entry with a secret, so status does not count it."""
+    job_id = put_run(installed_repo)
+    installed_repo.aexp_fast("ledger", "backfill", "--no-commit")
+    entry = json.loads(installed_repo.read(name_of(job_id)))
+    entry["note"] = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
+    entry["record_digest"] = record_digest(entry)
+    (installed_repo / ".runs").rename(installed_repo / "../store")
+    installed_repo.write(name_of(job_id), encode_entry(entry).decode())
+    installed_repo.write(".aexp/ledger/experiments/notes.txt", "no record\n")
+    installed_repo.write(".aexp/ledger/experiments/E001.json", "{}\n")
+    finding(installed_repo, job(job_id), batch(seed=0))
+    now = look(installed_repo)
+    assert (now.uncommitted, now.in_ledger) == ([".aexp/ledger/experiments/E001.json"], 1)
+    assert now.problems == 1
+    assert gaps(installed_repo) == [
+        (
+            f"F001 cites run {job_id[:8]}, which has an entry with errors, left out of commits",
+            "aexp validate",
+            [job_id],
+        )
+    ]
+    committed = commit_ledger(open_layout(installed_repo.path))
+    assert list(committed.paths) == now.uncommitted
+    assert look(installed_repo).uncommitted == []
+
+
+@pytest.mark.parametrize("how", ["removed", "removed and staged", "moved with git"])
+def test_a_cited_entry_that_is_gone_here(installed_repo: Machine, how: str) -> None:
+    """Trap 23: what HEAD has and the work tree has lost, with the command that brings it back."""
+    job_id, other = put_run(installed_repo), put_run(installed_repo, 1)
+    installed_repo.aexp_fast("ledger", "backfill")
+    path = name_of(job_id)
+    before = installed_repo.read(path)
+    finding(installed_repo, job(job_id), batch(seed=[0, 1]), job(other))
+    assert gaps(installed_repo) == []
+    if how == "removed":
+        (installed_repo / path).unlink()
+    elif how == "removed and staged":
+        installed_repo.git("rm", "-q", path)
+    else:
+        installed_repo.git("mv", path, "elsewhere.json")
+    what = f"F001 cites run {job_id[:8]}, which has a committed entry that is gone here"
+    ((said, mend, runs),) = gaps(installed_repo)
+    assert (said, runs) == (what, [job_id])
+    assert mend == (f"git restore {path}" if how == "removed" else f"git restore -SW {path}")
+    lines = installed_repo.aexp_fast("status").stdout.splitlines()
+    assert f"    {mend}" in lines
+    assert all(len(line) <= 80 for line in lines)
+    installed_repo.git(*mend.split()[1:])
+    assert installed_repo.read(path) == before
+    assert gaps(installed_repo) == []
+
+
+def test_an_entry_that_moved_to_the_other_layout_is_not_gone(installed_repo: Machine) -> None:
+    """LED-13: a resharded entry is where it should be, only not committed yet."""
+    job_id = put_run(installed_repo)
+    installed_repo.aexp_fast("ledger", "backfill")
+    (installed_repo / ".aexp/ledger" / job_id[:2]).mkdir()
+    moved = f".aexp/ledger/{job_id[:2]}/{job_id}.json"
+    (installed_repo / name_of(job_id)).rename(installed_repo / moved)
+    finding(installed_repo, job(job_id))
+    assert [mend for _, mend, _ in gaps(installed_repo)] == ["aexp ledger backfill"]
 
 
 def test_a_cited_run_on_its_way(installed_repo: Machine) -> None:

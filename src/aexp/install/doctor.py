@@ -140,7 +140,7 @@ def _run_store(facts: Facts) -> _Found:
         yield "fail", message, "signac migrate"
     if store.left_behind:
         left = _count(store.left_behind, "run")
-        message = f"{left} left in {DEFAULT_RUN_STORE}, which is not the run store; move them or go back"
+        message = f"{left} left in {DEFAULT_RUN_STORE}, which is not the run store; move or go back"
         yield "warn", message, f"{_INSTALL} --run-store {DEFAULT_RUN_STORE}"
 
 
@@ -173,7 +173,7 @@ def _ledger(facts: Facts) -> _Found:
     if not facts.ledger_writable:
         yield "fail", "the ledger cannot be written", "ls -ld .aexp .aexp/ledger"
     if facts.overview is not None and (problems := facts.overview.problems):
-        yield "fail", f"{_count(problems, 'ledger file')} unusable", "aexp validate"
+        yield "fail", f"{_count(problems, 'ledger file')} with errors", "aexp validate"
 
 
 def _identity(facts: Facts) -> _Found:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,19 @@ class LedgerCommit:
     other: tuple[str, ...]
     unpushed: bool
     push_command: str | None
+
+
+@dataclass(frozen=True)
+class LedgerChanges:
+    """How the ledger and the indexes differ from HEAD.
+
+    Attributes:
+        present: the files that HEAD lacks or has differently, sorted.
+        gone: the files that were removed, each with whether its removal is staged.
+    """
+
+    present: list[str]
+    gone: dict[str, bool]
 
 
 def why_not(layout: Layout) -> tuple[str, str] | None:
@@ -136,7 +149,23 @@ def commit_ledger(
 
 def uncommitted_entries(layout: Layout) -> list[str]:
     """Return the ledger paths that HEAD lacks or has differently; deletions are left out."""
-    return _changed_paths(Git(layout.root), LEDGER_DIR_REL, INDEX_DIR_REL)
+    return ledger_changes(layout).present
+
+
+def ledger_changes(layout: Layout) -> LedgerChanges:
+    """Return how the files of the ledger and the indexes differ from HEAD. Asks git once.
+
+    Raises:
+        GitError: git cannot answer.
+    """
+    states = list(_states(Git(layout.root), LEDGER_DIR_REL, INDEX_DIR_REL))
+    gone = {path: letters == "D " for letters, path in states if "D" in letters}
+    return LedgerChanges(_present(layout.root, states), gone)
+
+
+def is_record(path: str) -> bool:
+    """Return whether a file of the ledger that is no entry is a record of another kind."""
+    return "/" in path.removeprefix(f"{LEDGER_DIR_REL}/") and path.endswith(".json")
 
 
 def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
@@ -152,8 +181,7 @@ def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
         job_id = entry_job_id(path)
         data = (layout.root / path).read_bytes()
         if job_id is None:
-            parts = Path(path).relative_to(LEDGER_DIR_REL).parts
-            if len(parts) > 1 and path.endswith(".json"):
+            if is_record(path):
                 good.append(path)
             else:
                 skipped[path] = "it is no ledger entry"
@@ -168,8 +196,12 @@ def _uncommitted(git: Git, layout: Layout) -> tuple[list[str], dict[str, str]]:
 
 def _changed_paths(git: Git, *folders: str) -> list[str]:
     """Return paths below ``folders`` that are untracked or differ from HEAD and still exist."""
-    found = (path for states, path in _states(git, *folders) if "D" not in states)
-    return sorted(path for path in found if (git.folder / path).is_file())
+    return _present(git.folder, _states(git, *folders))
+
+
+def _present(root: Path, states: Iterable[tuple[str, str]]) -> list[str]:
+    found = (path for letters, path in states if "D" not in letters)
+    return sorted(path for path in found if (root / path).is_file())
 
 
 def _moved_away(git: Git, layout: Layout) -> list[str]:

@@ -38,6 +38,13 @@ class Run(NamedTuple):
         return _experiment(self.link)
 
 
+class Lost(NamedTuple):
+    """An entry that HEAD has and the work tree has lost, and the command that brings it back."""
+
+    entry: LedgerEntry
+    mend: str
+
+
 @dataclass(frozen=True)
 class CitedGap:
     """Runs of one finding that nobody else can see, for one reason.
@@ -66,6 +73,8 @@ class Known:
         uncommitted: the runs among them whose entry is not committed.
         here: the runs of this machine that the ledger does not have.
         unusable: runs with a ledger file that has a problem.
+        left_out: the runs among them whose entry has an error, so that it will not be committed.
+        lost: by run, the entries that were committed and are gone from the work tree.
         elsewhere: gives, by run, the machines that have it according to the indexes.
     """
 
@@ -73,6 +82,8 @@ class Known:
     uncommitted: frozenset[str]
     here: Mapping[str, Run]
     unusable: frozenset[str]
+    left_out: frozenset[str]
+    lost: Mapping[str, Lost]
     elsewhere: Callable[[], Mapping[str, str]]
 
     @cached_property
@@ -82,9 +93,13 @@ class Known:
 
     @cached_property
     def unshared(self) -> Mapping[str, list[Run]]:
-        """Ended runs that the committed ledger lacks, by experiment."""
-        runs = [run for run in self.here.values() if is_terminal(run.status)]
-        runs += [_of_entry(self.entries[job_id]) for job_id in sorted(self.uncommitted)]
+        """Ended runs that the ledger lacks, committed or here, by experiment."""
+        here = [run for run in self.here.values() if run.job_id not in self.lost]
+        runs = [run for run in here if is_terminal(run.status)]
+        runs += [_of_entry(lost.entry) for lost in self.lost.values()]
+        runs += [
+            _of_entry(self.entries[job_id]) for job_id in sorted(self.uncommitted | self.left_out)
+        ]
         return _by_experiment(runs)
 
     @cached_property
@@ -159,7 +174,11 @@ Gap = tuple[str, str, list[str]]
 
 def _job_gap(job_id: str, known: Known) -> Iterator[Gap]:
     run = known.here.get(job_id)
-    if job_id in known.uncommitted:
+    if job_id in known.lost:
+        yield "has a committed entry that is gone here", known.lost[job_id].mend, [job_id]
+    elif job_id in known.left_out:
+        yield "has an entry with errors, left out of commits", VALIDATE, [job_id]
+    elif job_id in known.uncommitted:
         yield "has an entry that is not committed", BACKFILL, [job_id]
     elif job_id in known.entries:
         return

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aexp.errors import GitError
 from aexp.git import Git
-from aexp.ledger.commit import uncommitted_entries
+from aexp.ledger.commit import is_record, ledger_changes
+from aexp.ledger.lost import lost_entries
 from aexp.ledger.promote import home_layout, pending
 from aexp.ledger.store import Ledger, entry_job_id, read_ledger
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout
-from aexp.runs.cited import CitedGap, Known, Run, cited_gaps
+from aexp.runs.cited import CitedGap, Known, Lost, Run, cited_gaps
 from aexp.runs.transition import owner_state
 from aexp.runs_index import read_indexes
 from aexp.tree import Tree, WorkTree
 from aexp.workspace.store import RunRecord, RunStore
+
+_BOTH = "-SW "
+"""What ``git restore`` must be told when the removal is staged: index and work tree."""
 
 
 @dataclass
@@ -78,12 +83,12 @@ def overview(layout: Layout) -> Overview:
     result = Overview(layout.machine_label, layout.is_installed)
     has_git = layout.git_dir is not None
     tree = WorkTree(layout.root, has_git=has_git)
-    ledger = read_ledger(tree, find_leaks=False, layout=layout)
+    # Leaks too: the commit leaves an entry with one out.
+    ledger = read_ledger(tree, layout=layout)
     _count_entries(result, ledger)
     runs = _look_at_runs(result, layout, ledger)
-    if has_git:
-        _look_at_git(result, layout, ledger)
-    result.cited = cited_gaps(tree, _known(tree, ledger, runs, result.uncommitted))
+    differs = _look_at_git(result, layout, ledger) if has_git else _Differs()
+    result.cited = cited_gaps(tree, _known(tree, ledger, runs, result.uncommitted, differs))
     return result
 
 
@@ -126,12 +131,17 @@ def _is_ours(layout: Layout, record: RunRecord) -> bool:
 
 
 def _known(
-    tree: Tree, ledger: Ledger, unshared: Mapping[str, Run], uncommitted: Iterable[str]
+    tree: Tree,
+    ledger: Ledger,
+    unshared: Mapping[str, Run],
+    uncommitted: Iterable[str],
+    differs: _Differs,
 ) -> Known:
-    waiting = {job_id for path in uncommitted if (job_id := entry_job_id(path)) is not None}
     return Known(
         entries=ledger.entries,
-        uncommitted=frozenset(waiting & ledger.entries.keys()),
+        uncommitted=_runs_of(uncommitted, ledger),
+        left_out=_runs_of(differs.left_out, ledger),
+        lost=differs.lost,
         here=unshared,
         unusable=frozenset(p.job_id for p in ledger.problems if p.job_id is not None),
         elsewhere=lambda: {
@@ -141,17 +151,33 @@ def _known(
     )
 
 
+def _runs_of(paths: Iterable[str], ledger: Ledger) -> frozenset[str]:
+    """Return the runs among ``paths`` that have a usable entry."""
+    ids = {job_id for path in paths if (job_id := entry_job_id(path)) is not None}
+    return frozenset(ids & ledger.entries.keys())
+
+
 # --- git -----------------------------------------------------------------------------------------
 
 
-def _look_at_git(result: Overview, layout: Layout, ledger: Ledger) -> None:
+class _Differs(NamedTuple):
+    """What else differs from HEAD: files the commit leaves out, entries that are gone, by run."""
+
+    left_out: Sequence[str] = ()
+    lost: Mapping[str, Lost] = {}
+
+
+def _look_at_git(result: Overview, layout: Layout, ledger: Ledger) -> _Differs:
     # What the commit leaves out, `aexp validate` explains.
     bad = {p.path for p in ledger.problems if p.severity == "error" or p.code == "ledger.stray"}
-    for path in uncommitted_entries(layout):
+    changes, left_out = ledger_changes(layout), []
+    for path in changes.present:
         if not path.startswith(f"{LEDGER_DIR_REL}/"):
             result.uncommitted_indexes.append(path)
-        elif path not in bad:
+        elif path not in bad and (entry_job_id(path) is not None or is_record(path)):
             result.uncommitted.append(path)
+        else:
+            left_out.append(path)
     git = Git(layout.root)
     result.branch = _ask(git, "symbolic-ref", "-q", "--short", "HEAD") or ""
     result.has_remote = bool(_ask(git, "remote"))
@@ -162,6 +188,14 @@ def _look_at_git(result: Overview, layout: Layout, ledger: Ledger) -> None:
     elif result.has_remote:
         alone = _ask(git, "rev-list", "--count", "HEAD", "--not", "--remotes")
         result.unpushed = int(alone) if alone is not None else None
+    lost = lost_entries(layout, changes.gone, ledger)
+    return _Differs(
+        left_out,
+        {
+            entry["job_id"]: Lost(entry, f"git restore {_BOTH if changes.gone[path] else ''}{path}")
+            for path, entry in lost.items()
+        },
+    )
 
 
 def _ask(git: Git, *args: str) -> str | None:

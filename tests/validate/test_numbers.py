@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from aexp.kb import numbers as kb_numbers
+from aexp.kb.numbers import number_links
+from aexp.ledger.store import Ledger
+from aexp.model.number import parse_written
 from aexp.tree import GitTree
+from aexp.validate.batches import Batches, Candidate
+from aexp.validate.facts import Facts
+from aexp.validate.numbers import compare
 from tests.support.machines import Completed
 from tests.validate.world import UNKNOWN, World, batch, indexed, job, link_to, point
 
@@ -266,6 +275,57 @@ def test_odd_metrics_are_no_traceback(world: World) -> None:
         "[0.5](batch:E001?condition=bare#a:max)",
     )
     assert world.codes() == [UNRESOLVED]
+
+
+_ID = "a" * 32
+_pieces = ["run:", "batch:", _ID, "E001", "?", "#", "&", "=", "n=", "n", "acc", ".min", ":mean",
+           "%", "%41", "[0,1]", "seed", "1", "nan", "1e999", ":=", "é", "x" * 33]  # fmt: skip
+_good = [
+    f"run:{_ID}#acc",
+    f"run:{_ID}#acc.min",
+    "batch:E001?n=1#acc.step:max",
+    *(f"batch:E001#acc:{how}" for how in ("mean", "std", "min", "max", "median", "n")),
+]
+_target = st.sampled_from(_good) | st.lists(st.sampled_from(_pieces), max_size=9).map("".join)
+_text = st.text(st.sampled_from("0123456789.eE+-−±%×10⁻³() *NaN∞"), max_size=12)
+_metric = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["NaN", "x", "Infinity"]),
+    lambda inner: st.dictionaries(st.sampled_from(["value", "min", "count", "step"]), inner),
+    max_leaves=4,
+)
+
+
+@given(_target, _text, st.lists(_metric, min_size=1, max_size=3))
+@example(f"run:{_ID}#acc", "1", [{"value": 1}])
+@example("batch:E001?n=1#acc:mean", "1 ± 2", [{"value": 1}])
+def test_no_link_is_a_traceback(target: str, text: str, metrics: list[Any]) -> None:
+    """Trap 3: whatever is written and whatever entries hold, a number has a verdict."""
+    entries: dict[str, Any] = {}
+    for number, found in enumerate(metrics):
+        job_id = "abc"[number] * 32
+        entry = {"job_id": job_id, "statepoint": {"seed": number}, "metrics": {"acc": found}}
+        entries[job_id] = {**entry, "status": "complete", "run_link": {"experiment_id": "E001"}}
+    facts = Facts(
+        "full",
+        "error",
+        ledger=Ledger(entries, dict.fromkeys(entries, "x"), ()),
+        batches=Batches(
+            Candidate(job_id, e["statepoint"], e["run_link"]) for job_id, e in entries.items()
+        ),
+    )
+    for link in number_links(f"[{text}]({target})"):
+        found = compare(facts, link)
+        known = found.main is not None
+        assert (found.verdict in ("agrees", "mismatch")) <= known
+        assert (found.verdict == "unresolved") <= bool(found.reason)
+        assert isinstance(found.as_text, str) and isinstance(found.exact, str)
+        if known and parse_written(found.as_text) is not None:
+            fixed = replace(link, text=found.as_text)
+            assert compare(facts, fixed).verdict in ("agrees", "batch changed")
 
 
 # --- aexp kb numbers -----------------------------------------------------------------------------

@@ -228,7 +228,7 @@ CODES: Final[Mapping[str, CodeInfo]] = {
     ),
     "ledger.uncommitted": _warning(
         "A cited entry is not committed, so no other clone has it.",
-        "`aexp ledger backfill && git push`",
+        "`aexp ledger backfill && git push`, or `git add` it to the commit that cites it",
     ),
     # Settings (model.md, decision 9)
     "settings.malformed": _warning(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from aexp.clock import utc_now
 from aexp.errors import NotFoundError, UsageError
 from aexp.kb import find_experiment
-from aexp.ledger.promote import Promotion, promote_record
+from aexp.ledger.promote import Promotion
 from aexp.ledger.retract import refuse_retracted
 from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id
-from aexp.model.status import is_terminal
 from aexp.model.times import format_time, later_of
 from aexp.repo import KB_DIR_REL, Layout, open_layout
+from aexp.runs.amend import amend
 from aexp.runs.create import make_link, require_hypothesis
 from aexp.runs.lookup import all_runs, resolve_local_id
 from aexp.tree import WorkTree
@@ -59,7 +59,8 @@ def link_run(
     for now.
 
     Returns:
-        The promotion, or None when the run has not ended.
+        The promotion, or None when the run has not ended, or when the promotion failed, which
+        is said on standard error and remembered (RUN-04).
 
     Raises:
         NotFoundError: no such run, or no such experiment or hypothesis and not
@@ -77,7 +78,6 @@ def link_run(
         )
     if not allow_missing:
         require_hypothesis(layout, hypothesis_id)
-    store = RunStore(layout)
     refuse_retracted(layout, job_id, "linked")
     wanted = make_link(experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
 
@@ -89,8 +89,7 @@ def link_run(
         linked_at = format_time(later_of(utc_now(), before.get("linked_at")))
         return {**document, "aexp": {**wanted, "linked_at": linked_at}}
 
-    record = store.update(job_id, change)
-    return promote_record(store, job_id) if is_terminal(record.status) else None
+    return amend(layout, job_id, change).promotion
 
 
 def link_to_experiment(

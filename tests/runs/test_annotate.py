@@ -239,7 +239,7 @@ def test_a_kill_before_the_entry(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("aexp.runs.annotate.promote_record", killed)
+        patch.setattr("aexp.runs.amend.promote_record", killed)
         with pytest.raises(KeyboardInterrupt):
             set_note(open_layout(installed_repo.path), run, "kept")
     assert json.loads(aexp(installed_repo, "status", "--format", "json").stdout)["cut_off"] == [run]

@@ -11,24 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aexp.errors import AexpError, UnsafeValueError, UsageError
-from aexp.ledger.promote import (
-    Promotion,
-    clear_pending,
-    home_layout,
-    mark_pending,
-    pending,
-    promote_record,
-    roots_of,
-)
+from aexp.errors import UnsafeValueError, UsageError
+from aexp.ledger.promote import Promotion, roots_of
 from aexp.ledger.retract import refuse_retracted
 from aexp.model.canonical import Json
 from aexp.model.project import note_of, tags_of
 from aexp.model.sanitize import find_absolute_paths, find_secrets
-from aexp.model.status import is_terminal
 from aexp.repo import Layout
-from aexp.runs.transition import remember_failure
-from aexp.workspace.store import RunRecord, RunStore
+from aexp.runs.amend import amend
 
 MAX_TAG: Final = 64
 """Characters of one tag."""
@@ -266,41 +256,10 @@ def _apply(
     change: Callable[[dict[str, Json]], dict[str, Json] | None],
     given: Mapping[str, Json],
 ) -> Annotated:
-    store = RunStore(layout)
     refuse_retracted(layout, job_id)
-    changed = False
-    marked: Layout | None = None
-
-    def watched(document: dict[str, Json]) -> dict[str, Json] | None:
-        nonlocal changed, marked
-        after = change(document)
-        changed = after is not None
-        if changed and is_terminal(document.get("status")):
-            # A kill before the entry is written is then seen, and healed (RUN-04).
-            target = home_layout(layout, RunRecord(job_id, {}, document, store.workspace))
-            if job_id not in pending(target):
-                mark_pending(target, job_id)
-                marked = target
-        return after
-
-    try:
-        record = store.update(job_id, watched)
-    except (AexpError, OSError):
-        if marked is not None:
-            clear_pending(marked, job_id)
-        raise
-    promotion = _promote_again(store, record) if is_terminal(record.status) else None
-    return Annotated(job_id, record.document, changed, promotion, _hidden(layout, given))
-
-
-def _promote_again(store: RunStore, record: RunRecord) -> Promotion | None:
-    """Bring the entry up to date; the annotation stands also when that fails (RUN-04)."""
-    try:
-        return promote_record(store, record.job_id)
-    except (AexpError, OSError, ValueError, TypeError, KeyError) as error:
-        with store.lock(record.job_id):
-            remember_failure(store, store.read_sound(record.job_id), error)
-        return None
+    done = amend(layout, job_id, change)
+    hidden = _hidden(layout, given)
+    return Annotated(job_id, done.record.document, done.changed, done.promotion, hidden)
 
 
 def _hidden(layout: Layout, given: Mapping[str, Json]) -> tuple[str, ...]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 from typing import Any
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from aexp.model.canonical import canonical_bytes, digest_of
-from aexp.model.entry import record_digest
+from aexp.errors import AexpError
+from aexp.ledger.reshard import apply_reshard, plan_reshard
+from aexp.ledger.verify import verify_ledger
+from aexp.model.canonical import canonical_bytes, digest_of, signac_id
+from aexp.model.entry import (
+    ATTEMPT_FIELDS,
+    DERIVED_FIELDS,
+    IDENTITY_FIELDS,
+    RUN_FIELDS,
+    record_digest,
+)
+from aexp.repo import open_layout
+from aexp.runs.retract import retract
 from tests.ledger.test_backfill import CORRUPT, backfill, entry_of, name_of, put_run
 from tests.ledger.test_store import CODES, rewrite
 from tests.support.machines import Machine
@@ -197,6 +211,26 @@ def test_odd_attachments(installed_repo: Machine, runs: tuple[str, str], attachm
     verify(installed_repo, code=0)
 
 
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 3000])
+@pytest.mark.parametrize("inner", ["x", f"password={SECRET[4:]}"], ids=["plain", "secret"])
+def test_deeply_nested_entries(
+    installed_repo: Machine, runs: tuple[str, str], depth: int, inner: str
+) -> None:
+    """Trap 3: an entry that is nested too deeply is one problem, here and in validate."""
+    entry = {**entry_of(installed_repo, runs[0]), "params": "NESTED"}
+    del entry["record_digest"]
+    del entry["attempt_id"]
+    nested = '{"k":' * depth + json.dumps(inner) + "}" * depth
+    text = json.dumps(entry).replace('"NESTED"', nested)
+    installed_repo.write(name_of(runs[0]), text)
+    report = verify(installed_repo)
+    assert {path for _, _, path in found(report)} <= {name_of(runs[0])}
+    assert verify(installed_repo, runs[1], code=0)["sound"] == 1
+    assert bool(report["problems"]) is (depth > 480 or inner != "x")
+    done = installed_repo.aexp_fast("validate", "--runs-only", "--format", "json", check=False)
+    assert done.returncode in (0, 1)
+
+
 def test_some_runs_only(installed_repo: Machine, runs: tuple[str, str]) -> None:
     """LED-04: prefixes work, and an unknown run or commit is said."""
     installed_repo.write(name_of(runs[0]), "{}")
@@ -224,3 +258,55 @@ def test_a_tombstone_is_sound(installed_repo: Machine, runs: tuple[str, str]) ->
     assert report["sound"] == 2
     assert [code for code, _, _ in found(report)] == ["ledger.duplicate"]
     assert "reshard" in report["problems"][0]["mend"]
+
+
+_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+_fields = st.sampled_from(
+    [*ATTEMPT_FIELDS, *RUN_FIELDS, *DERIVED_FIELDS, *IDENTITY_FIELDS, "unknown"]
+)
+
+
+@settings(max_examples=60)
+@given(changes=st.dictionaries(_fields, _json, max_size=4), seal=st.booleans())
+def test_whatever_an_entry_holds(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any], seal: bool
+) -> None:
+    """Trap 3: verify, reshard and retract raise nothing but our errors, and lose no entry."""
+    root = tmp_path_factory.mktemp("fuzz")
+    point = {"a": 1}
+    job_id = signac_id(point)
+    entry: dict[str, Any] = {
+        "schema_version": 1,
+        "job_id": job_id,
+        "statepoint": point,
+        "status": "complete",
+        "promoted_at": "2026-01-01T00:00:00Z",
+        "registered_machine": "laptop",
+        **changes,
+    }
+    try:
+        if seal:
+            entry.pop("record_digest", None)
+            entry["record_digest"] = record_digest(entry)
+        data = canonical_bytes(entry)
+    except ValueError:  # a surrogate, an infinity
+        assume(False)
+    path = root / name_of(job_id)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    layout = open_layout(root, require_git=False)
+    report = verify_ledger(layout)
+    assert report.entries == 1
+    assert report.sound == 1 or not report.ok
+    plan = plan_reshard(layout, "sharded")
+    apply_reshard(layout, plan)
+    assert verify_ledger(layout).sound == report.sound
+    with contextlib.suppress(AexpError):
+        retract(layout, job_id, "a reason")
+        assert verify_ledger(layout).ok

@@ -209,20 +209,38 @@ def judge(
         return broken("ledger.malformed", f"it is no JSON: {error}")
     if entry["job_id"] != job_id:
         return broken("ledger.id_mismatch", f"it is the entry of run {entry['job_id']}")
-    if not _digest_holds(entry, data):
-        return broken("ledger.digest_mismatch", "its content does not match its record_digest")
+    try:
+        return _examine(entry, path, data, find_leaks)
+    except (ValueError, RecursionError) as error:  # nested deeper than anything of ours
+        return broken("ledger.malformed", f"it cannot be examined: {error}")
+
+
+def _examine(
+    entry: LedgerEntry, path: str, data: bytes, find_leaks: bool
+) -> tuple[LedgerEntry | None, list[LedgerProblem]]:
+    """Check what an entry of the right shape says of itself."""
+    job_id = entry["job_id"]
     problems: list[LedgerProblem] = []
+
+    def problem(
+        code: str, message: str, severity: Literal["error", "warning"] = "error"
+    ) -> list[LedgerProblem]:
+        problems.append(LedgerProblem(code, path, message, job_id, severity))
+        return problems
+
+    if not _digest_holds(entry, data):
+        message = "its content does not match its record_digest"
+        return None, problem("ledger.digest_mismatch", message)
     if is_unprovable(entry):
         message = "part of its state point is redacted, so its id cannot be proved"
-        problems.append(LedgerProblem("ledger.unprovable", path, message, job_id, "warning"))
+        problem("ledger.unprovable", message, "warning")
     elif not prove_identity(entry):
-        return broken("ledger.id_mismatch", "its id is not the hash of its state point")
+        return None, problem("ledger.id_mismatch", "its id is not the hash of its state point")
     if find_leaks:
         from aexp.model.sanitize import certainly_without_secrets, find_secrets  # slow to import
 
         if not certainly_without_secrets(data) and (leaks := find_secrets(entry)):
-            message = f"{leaks[0].pointer} looks like a secret"
-            problems.append(LedgerProblem("ledger.unsanitized", path, message, job_id))
+            problem("ledger.unsanitized", f"{leaks[0].pointer} looks like a secret")
     return entry, problems
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from typing import Final, Literal
 
-from aexp.errors import NotFoundError, UsageError
+from aexp.errors import NotFoundError, UnsafeValueError, UsageError
 from aexp.git import Git
 from aexp.ledger.merge_driver import ONLY_OURS
 from aexp.ledger.store import LedgerProblem, entry_job_id, is_run_file, read_ledger
@@ -114,7 +114,12 @@ def _of_entry(layout: Layout, entry: LedgerEntry, path: str) -> Iterator[LedgerP
 
     if "record_digest" not in entry and any(name in entry for name in ONLY_OURS):
         yield problem("ledger.digest_mismatch", "its record_digest is missing")
-    if pointers := find_absolute_paths(_without_pointers(entry)):
+    try:
+        pointers = find_absolute_paths(_without_pointers(entry))
+    except UnsafeValueError as error:
+        yield problem("ledger.malformed", f"it cannot be examined: {error.message}")
+        return
+    if pointers:
         more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
         message = f"{pointers[0]}{more} holds a path of one machine"
         yield problem("ledger.unsanitized", message, "warning")

@@ -182,7 +182,7 @@ _TOKEN = re.compile(
     r"|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{50,}|hvs\.[A-Za-z0-9_-]{24,}"
     r"|wandb_v1_[A-Za-z0-9_]{20,}|lin_api_[A-Za-z0-9]{32,}|shpat_[a-fA-F0-9]{32}"
     r"|AGE-SECRET-KEY-1[0-9A-Z]{50,}|\d{8,10}:AA[A-Za-z0-9_-]{33}"
-    r"|lsv2_[a-z]{2}_[a-f0-9]{32}_[a-f0-9]{10}|key-[a-f0-9]{32}"
+    r"|lsv2_[a-z]{2}_[a-f0-9]{32}_[a-f0-9]{10}|(?<![._-])key-[a-f0-9]{32}(?![a-f0-9])"
     r"|sbp_[a-f0-9]{40}|(?:ntn_|secret_)[A-Za-z0-9]{43,50}|figd_[A-Za-z0-9_-]{36,}"
     r"|NRAK-[A-Z0-9]{27}|rpa_[A-Z0-9]{30,}[A-Za-z0-9]*|EAAA[A-Za-z0-9_-]{56,}"
     r"|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,}|ATATT3[A-Za-z0-9_=-]{100,}"
@@ -191,7 +191,7 @@ _TOKEN = re.compile(
     r"|[sp]k_[a-f0-9]{40,}|sntry[su]_[A-Za-z0-9_+/=-]{40,}|glsa_[A-Za-z0-9]{32}_[a-fA-F0-9]{8}"
     r"|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"
     r"|sk\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
-    r"|1//0[A-Za-z0-9_-]{40,}|[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}"
+    r"|1//0[A-Za-z0-9_-]{40,}"
     r")"
 )
 _MARK_WITHIN = re.compile(
@@ -199,6 +199,9 @@ _MARK_WITHIN = re.compile(
     r"|[A-Za-z0-9~._-]{3}\dQ~[A-Za-z0-9~._-]{31,34})"
 )
 """Tokens without a mark at their beginning, by which a search could be quick."""
+_THREE_PARTS = re.compile(
+    r"(?<![A-Za-z0-9])[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.([A-Za-z0-9_-]{27,})"
+)
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
 _VENDOR = re.compile(
     r"(?<![A-Za-z0-9/+=._-])(?!(?:sha|md5|blake|crc)[0-9a-z]*[-_])"
@@ -288,6 +291,7 @@ def redact_secrets(text: str, hit: Callable[[str], None]) -> str:
     text = _TOKEN.sub(secret, text)
     if _LONG_WORD.search(text):
         text = _VENDOR.sub(vendor, text)
+        text = _THREE_PARTS.sub(vendor, text)
         text = _MARK_WITHIN.sub(secret, text)
     text = _WEBHOOK.sub(webhook, text) if "hook" in text and "://" in text else text
     text = _AUTH_HEADER.sub(header, text) if " " in text else text

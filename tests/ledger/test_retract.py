@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import chdir
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from aexp.model.entry import put_together, seal, take_apart
 from aexp.repo import open_layout
 from tests.ledger.test_backfill import backfill, edit_run, entry_of, name_of, put_run
 from tests.runs.world import document
+from tests.support.killed import kill_points, run_killed_at
 from tests.support.machines import Completed, Machine, clone_repo
 
 REASON = "the seed was not set"
@@ -92,8 +94,9 @@ def test_nothing_resurrects_it(installed_repo: Machine, run: str) -> None:
     retract(installed_repo, run)
     tombstone = path.read_bytes()
     for command in (("backfill", "--no-commit", "--overwrite"), ("promote", run)):
-        installed_repo.aexp_fast("ledger", *command)
+        done = installed_repo.aexp_fast("ledger", *command)
         assert path.read_bytes() == tombstone
+        assert (f"run {run[:8]} is retracted: {REASON}\n" in done.stderr) is ("promote" in command)
     path.write_bytes(alive)  # an older version came back
     backfill(installed_repo)
     assert path.read_bytes() == tombstone
@@ -319,3 +322,31 @@ def test_of_two_retractions_the_earlier_stays(installed_repo: Machine, run: str)
     backfill(installed_repo)
     assert entry_of(installed_repo, run)["retracted"] == facts
     assert document(installed_repo, run)["retracted"] == facts
+
+
+@pytest.mark.parametrize(
+    "points", [5, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+)
+def test_a_killed_retraction_is_whole_or_healed(
+    installed_repo: Machine, run: str, tmp_path: Path, points: int
+) -> None:
+    """LED-12, RUN-04: killed anywhere, nothing is torn; what was begun, backfill ends."""
+    args = ["aexp", "ledger", "retract", run, "--reason", REASON]
+    alive = (installed_repo / name_of(run)).read_bytes()
+    dry = tmp_path / "dry"
+    shutil.copytree(installed_repo.path, dry, symlinks=True)
+    total = len(kill_points(args, cwd=dry))
+    for number in range(0, total, max(1, total // points)):
+        place = Machine(tmp_path / f"place-{number}")
+        shutil.copytree(installed_repo.path, place.path, symlinks=True)
+        # The copy's run belongs to it, and not to the repository it was copied from.
+        edit_run(place, run, worktree=str(place.path))
+        assert run_killed_at(number, args, cwd=place.path) is not None
+        begun = "retracted" in document(place, run)
+        if (place / name_of(run)).read_bytes() != alive:
+            assert entry_of(place, run)["status"] == "retracted"
+        backfill(place)
+        assert (entry_of(place, run)["status"] == "retracted") is begun
+        retract(place, run)
+        assert entry_of(place, run)["retracted"]["reason"] == REASON
+        assert place.aexp_fast("ledger", "verify").stdout == "1 entry: 1 sound, 0 problems\n"

@@ -10,7 +10,9 @@ import typer
 from aexp.cli import merging, proof, query
 from aexp.cli.options import MachineLabel, RunId, RunIds, TableFormat
 from aexp.cli.output import count, note, say, say_json, table, within
+from aexp.cli.progress import ProgressLine
 from aexp.errors import CommitSkippedError, NotFoundError, PartialFailureError
+from aexp.model.status import RETRACTED
 from aexp.repo import check_machine_label, open_layout
 
 
@@ -47,6 +49,8 @@ def promote(
     for job_id in dict.fromkeys(ids):
         done = promote_record(store, job_id, label=label, relabel=label is not None)
         say(f"{done.outcome:<10} {layout.relative(done.path)}")
+        if done.entry["status"] == RETRACTED:
+            note(f"run {job_id[:8]} is retracted: {done.entry.get('retracted', {}).get('reason')}")
 
 
 def backfill(
@@ -71,7 +75,8 @@ def backfill(
 
     layout = open_layout()
     label = None if machine_label is None else check_machine_label(machine_label)
-    report = run_backfill(layout, label=label, overwrite=overwrite)
+    with ProgressLine() as progress:
+        report = run_backfill(layout, label=label, overwrite=overwrite, progress=progress)
     say(
         f"{len(report.promoted)} promoted, {len(report.refreshed)} refreshed,"
         f" {len(report.skipped)} skipped, {len(report.failed)} failed"

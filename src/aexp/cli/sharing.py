@@ -8,6 +8,7 @@ import typer
 
 from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
+from aexp.cli.progress import ProgressLine
 from aexp.errors import PartialFailureError
 from aexp.repo import Layout, open_layout
 
@@ -47,7 +48,15 @@ def sync(
         return
     report = SyncReport()
     try:
-        run_sync(layout, remote=remote, with_push=not no_push, attempts=attempts, report=report)
+        with ProgressLine() as progress:
+            run_sync(
+                layout,
+                remote=remote,
+                with_push=not no_push,
+                attempts=attempts,
+                report=report,
+                progress=progress,
+            )
     except BaseException:
         _say_report(report)
         raise

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Remembered, remember
@@ -72,8 +72,23 @@ class BackfillReport:
     replaced: list[str] = field(default_factory=list)
 
 
+class Progress(Protocol):
+    """Is told what is being done; the library itself says nothing."""
+
+    def __call__(self, what: str, *, waits: bool = False) -> None:
+        """Show ``what``; ``waits`` says that it depends on another machine, so may take long."""
+
+
+def silent(what: str, *, waits: bool = False) -> None:
+    """Show nothing."""
+
+
 def backfill(
-    layout: Layout, *, label: str | None = None, overwrite: bool = False
+    layout: Layout,
+    *,
+    label: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> BackfillReport:
     """Promote every terminal run whose entry is missing, stale, corrupt or incomplete.
 
@@ -83,6 +98,7 @@ def backfill(
         layout: the repository.
         label: the machine label for new entries.
         overwrite: count every terminal run as promoted.
+        progress: is told how many runs have been looked at.
 
     Returns:
         What was done, by run. No run store gives an empty report.
@@ -95,19 +111,15 @@ def backfill(
     job = _Backfill(
         store, layout, label, roots, _context(roots), report, proved, frozenset(pending(layout))
     )
-    for chunk in _chunks(ids):
-        job.run(chunk)
+    for start in range(0, len(ids), CHUNK):
+        progress(f"{start} of {len(ids)} runs looked at")
+        job.run(ids[start : start + CHUNK])
     job.remember(ids)
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
     remove_stale_temps(layout)
     return report
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Final
 
 from aexp.errors import AexpError, GitError, LockTimeoutError
 from aexp.git import Git
-from aexp.ledger.backfill import BackfillReport, backfill
+from aexp.ledger.backfill import BackfillReport, Progress, backfill, silent
 from aexp.ledger.commit import commit_ledger, uncommitted_entries
 from aexp.ledger.promote import Outcome, home_layout, prepare
 from aexp.ledger.sync_merge import Blocked, Joined, join
@@ -89,6 +89,7 @@ def sync(
     with_push: bool = True,
     attempts: int = ATTEMPTS,
     report: SyncReport | None = None,
+    progress: Progress = silent,
 ) -> SyncReport:
     """Share the ledger, and fetch what the others shared.
 
@@ -99,6 +100,7 @@ def sync(
         attempts: how often to try when others push at the same time.
         report: filled in as things happen, for a caller that wants to know what was done before
             an error.
+        progress: is told what is being done.
 
     Raises:
         GitError: a person must decide, or the remote refused. What was committed stays committed,
@@ -117,12 +119,12 @@ def sync(
             raise LockTimeoutError(
                 "another `aexp sync` is going on in this work tree", hint="wait until it has ended"
             ) from None
-        report.backfill = backfill(layout)
+        report.backfill = backfill(layout, progress=progress)
         reason = ""
         for report.rounds in range(1, attempts + 1):
             if report.rounds > 1:
                 _pause(report.rounds)
-            refused = _round(layout, target, with_push, report)
+            refused = _round(layout, target, with_push, report, progress)
             if refused is None:
                 return report
             reason = refused
@@ -133,16 +135,20 @@ def sync(
     )
 
 
-def _round(layout: Layout, target: Target, with_push: bool, report: SyncReport) -> str | None:
+def _round(
+    layout: Layout, target: Target, with_push: bool, report: SyncReport, progress: Progress
+) -> str | None:
     """Commit, fetch, merge and push once; return why it must be tried again, or None."""
     git = Git(layout.root)
     # In each round: a run that ended meanwhile must not block the merge (trap 70).
     done = commit_ledger(layout)
     report.committed += [path for path in done.paths if path not in report.committed]
     report.left_out, report.other = done.skipped_files, done.other
+    progress(f"fetching from {target.remote}", waits=True)
     tip = fetch(git, target)
     if tip is not None:
         _check_linked(target)
+        progress(f"merging {target.name}")
         joined = join(layout, git, tip, target)
         if isinstance(joined, Blocked):
             return _try_again(joined, report)
@@ -155,6 +161,7 @@ def _round(layout: Layout, target: Target, with_push: bool, report: SyncReport) 
     count = int(git.run("rev-list", "--count", since, *others).text)
     if tip is not None and not count:
         return None
+    progress(f"pushing to {target.remote}", waits=True)
     refused = push(git, target)
     if refused is None:
         report.pushed, report.new_branch = count, tip is None

@@ -21,7 +21,8 @@ ADDED = 100
 """New entries that one `git add` takes."""
 LEDGER = ".aexp/ledger"
 NOTE = f"""
-The same ledger in both layouts, each in a repository of its own, measured in turns. `git add` takes
+The same ledger in both layouts, each in a repository of its own, measured in turns: the sharded one
+stands in the column of aexp, the flat one in its own. `git add` takes
 {ADDED} new entries; the history grows by {COMMITS} commits of one new entry each, and `.git` is
 measured in MiB before and after `git gc`: each of those commits writes the list of a folder anew,
 and in the flat layout that folder has every entry. Nothing is promised of these rows; they are

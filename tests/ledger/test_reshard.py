@@ -13,7 +13,7 @@ import pytest
 
 from aexp import create_run, current_run, run_lifecycle
 from aexp.ledger import list_ledger_job_ids, load_ledger_entry
-from aexp.ledger.merge_driver import driver_arguments
+from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments
 from aexp.ledger.places import find_entry, forget_layout
 from aexp.ledger.reshard import apply_reshard, plan_reshard
 from aexp.repo import open_layout
@@ -382,11 +382,11 @@ def test_back_to_flat_while_the_other_records(clones: tuple[Machine, Machine, st
 
 
 @pytest.mark.parametrize("retracts_first", [True, False], ids=["retracted first", "edited first"])
-@pytest.mark.parametrize("way", ["merge", "rebase"])
+@pytest.mark.parametrize("way", ["merge", "rebase", "merge and resolve"])
 def test_a_retraction_wins_over_an_edit(
     clones: tuple[Machine, Machine, str], retracts_first: bool, way: str
 ) -> None:
-    """LED-12, LED-10: in every order, by merge and by rebase, with other layouts besides."""
+    """LED-12, LED-10: in every order, by merge and by rebase, with the driver and without it."""
     first, second, job_id = clones
     if retracts_first:
         first.aexp_fast("ledger", "retract", job_id, "--reason", "wrong data")
@@ -396,8 +396,15 @@ def test_a_retraction_wins_over_an_edit(
         record(first, 0.75, again=True)
         second.aexp_fast("ledger", "retract", job_id, "--reason", "wrong data")
         second.aexp_fast("ledger", "backfill")
-    option = "--no-rebase" if way == "merge" else "--rebase"
-    second.git(*driver_arguments(), "-c", "core.editor=true", "pull", "-q", option)
+    pull = ["-c", "core.editor=true", "pull", "-q"]
+    if way == "merge and resolve":
+        second.git("config", "--remove-section", f"merge.{DRIVER_NAME}")
+        second.git(*pull, "--no-rebase", check=False).require(1)
+        second.aexp_fast("ledger", "resolve")
+        second.git("-c", "core.editor=true", "merge", "--continue")
+    else:
+        option = "--no-rebase" if way == "merge" else "--rebase"
+        second.git(*driver_arguments(), *pull, option)
     for machine in (second, first):
         machine.aexp_fast("ledger", "backfill")
         first.git("pull", "-q", str(second.path), "main")

@@ -84,7 +84,7 @@ def test_a_dry_run_changes_nothing(installed_repo: Machine, runs: list[str]) -> 
     """LED-13: plan, then apply; the dry run says what would be done."""
     before = ledger_bytes(installed_repo)
     said = reshard(installed_repo, "-n").stdout
-    assert said == f"would move {RUNS} entries: the ledger is sharded\n"
+    assert said == f"would move {RUNS} entries: the ledger would be sharded\n"
     assert ledger_bytes(installed_repo) == before
     assert installed_repo.status() == ""
 

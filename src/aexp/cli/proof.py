@@ -122,8 +122,11 @@ def reshard(
     if not moved and not left:
         say(f"the ledger is {to} already")
         return
-    verb = "would move" if dry_run else "moved"
-    say(f"{verb} {count(len(moved), 'entry', 'entries')}: the ledger is {to}")
+    entries = count(len(moved), "entry", "entries")
+    if dry_run:
+        say(f"would move {entries}: the ledger would be {to}")
+    else:
+        say(f"moved {entries}: the ledger is {to}")
     for path, reason in left.items():
         note(f"left where it is: {path}: {reason}")
     if moved and not dry_run:

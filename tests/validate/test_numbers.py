@@ -428,3 +428,18 @@ def test_both_kinds_of_citation_in_one_finding(three: World) -> None:
     other = three.entry(point(seed=77), link=link_to(None), metrics={"val_acc": metric(0.5)})
     claim(three, f"[0.5](run:{other}#val_acc)", cited=cited)
     assert three.codes() == [("run.unlinked", "warning")]
+
+
+@pytest.mark.parametrize("target", ["run:RUN#val_acc", "batch:E001?condition=full#val_acc:mean"])
+def test_a_run_behind_a_number_is_a_cited_run(world: World, target: str) -> None:
+    """LED-12, INS-10: it is not retracted unasked, and ``status`` says when nobody else sees it."""
+    job_id = run(world)
+    claim(world, f"[0.91]({target.replace('RUN', job_id)})")
+    fast = world.machine.aexp_fast
+    refused = fast("ledger", "retract", job_id, "--reason", "wrong data", check=False)
+    assert "is cited by F001" in refused.require(5).stderr
+    fast("ledger", "retract", job_id, "--reason", "wrong data", "--force")
+    codes = [code for code, _ in world.codes()]
+    assert ("finding.retracted_run" if "run:" in target else "finding.number_unresolved") in codes
+    claim(world, f"[0.91](run:{UNKNOWN}#val_acc)")
+    assert UNKNOWN[:8] in fast("status").stdout

@@ -18,8 +18,10 @@ from urllib.parse import unquote
 
 from aexp.errors import CorruptDataError, UsageError
 from aexp.kb import frontmatter, markdown
+from aexp.kb.artifacts import Artifact
 from aexp.kb.citing import batch_citation
 from aexp.model.aggregate import STATISTICS
+from aexp.model.citation import BatchCitation, Citation, JobCitation, parse_citations
 from aexp.model.ids import is_job_id
 from aexp.repo import Layout
 from aexp.storage.atomic import write_atomic
@@ -119,6 +121,18 @@ def _found(body: str, prose: str, first_line: int) -> Iterator[NumberLink]:
             match.start("text"),
             match.start(group),
         )
+
+
+def all_citations(artifact: Artifact) -> list[Citation]:
+    """Return all that a finding rests on: ``supporting_runs``, then what its numbers are of."""
+    found = parse_citations(artifact.frontmatter.get("supporting_runs"))
+    links = number_links(artifact.body, artifact.body_line)
+    for target in filter(None, map(read_target, links)):
+        if target.job_id:
+            found.append(JobCitation(target.job_id, len(found)))
+        else:
+            found.append(BatchCitation(target.experiment_id, target.selector, len(found)))
+    return found
 
 
 def parse_target(target: str) -> Target:

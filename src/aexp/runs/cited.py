@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from aexp.kb import FOLDERS, parse_artifact
+from aexp.kb.numbers import all_citations
 from aexp.model.canonical import Json
 from aexp.model.citation import (
     BatchCitation,
     JobCitation,
     describe_selector,
-    parse_citations,
     selector_matches,
 )
 from aexp.model.entry import LedgerEntry
@@ -141,7 +141,7 @@ def cited_gaps(tree: Tree, known: Known) -> list[CitedGap]:
         artifact = parse_artifact("finding", path, data)
         name = artifact.id or path.rpartition("/")[2]
         groups: dict[tuple[str, str], list[str]] = {}
-        for citation in parse_citations(artifact.frontmatter.get("supporting_runs")):
+        for citation in all_citations(artifact):
             if isinstance(citation, JobCitation):
                 gaps = _job_gap(citation.id, known)
             elif isinstance(citation, BatchCitation):

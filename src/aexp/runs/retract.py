@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from aexp.clock import utc_now
 from aexp.errors import InvalidTransitionError, NotTerminalError
 from aexp.kb import FOLDERS, parse_artifact
+from aexp.kb.numbers import all_citations
 from aexp.ledger.places import entry_path
 from aexp.ledger.promote import home_layout, mark_pending, promote_record, roots_of
 from aexp.ledger.retract import Tombstone, check_reason, entomb_entry, retraction_of
 from aexp.model.canonical import Json
-from aexp.model.citation import BatchCitation, JobCitation, parse_citations, selector_matches
+from aexp.model.citation import BatchCitation, JobCitation, selector_matches
 from aexp.model.entry import Fields
 from aexp.model.sanitize import sanitize
 from aexp.model.status import RETRACTED, is_terminal
@@ -109,7 +110,7 @@ def _retract_here(layout: Layout, view: RunView, facts: Fields) -> Tombstone:
 
 
 def citing_findings(tree: Tree, run: RunView) -> Iterator[str]:
-    """Yield the findings that cite a run, by its id or as one of a batch.
+    """Yield the findings that cite a run, or a number of it, by its id or as one of a batch.
 
     Args:
         tree: where the findings are.
@@ -121,7 +122,7 @@ def citing_findings(tree: Tree, run: RunView) -> Iterator[str]:
     names = [path for path in tree.files(FOLDERS["finding"]) if path.lower().endswith(".md")]
     for path, data in tree.read_many(names):
         artifact = parse_artifact("finding", path, data)
-        for citation in parse_citations(artifact.frontmatter.get("supporting_runs")):
+        for citation in all_citations(artifact):
             if isinstance(citation, JobCitation):
                 cites = citation.id == run.job_id
             else:

@@ -16,6 +16,7 @@ from synthetic_runs import Shape
 
 FLOOR = str(Path(__file__).with_name("floor.py"))
 BACKFILL, AGAIN, LIST, VALIDATE = "backfill, first", "backfill, again", "list-runs", "validate"
+STAGED = "validate --staged"
 CACHED = ", cached"
 TARGETS = {
     BACKFILL: Target(2.0),
@@ -23,6 +24,7 @@ TARGETS = {
     LIST + CACHED: Target(0.4),
     VALIDATE: Target(0.8),
     VALIDATE + CACHED: Target(0.35),
+    STAGED + CACHED: Target(0.3),
 }
 TARGET_SIZE = 10_000
 """The number of runs that the targets are about."""
@@ -36,7 +38,8 @@ deleted before, and is built; in the others it is there, as it usually is. The f
 is a bare Python that reads the same files once, and for the first backfill also writes as many
 files of the same sizes as aexp did and makes them durable with one `sync`; the peer makes nothing
 durable. The first backfill finds an empty ledger each time; the other commands find every run in
-the ledger, and the ledger committed."""
+the ledger, and the ledger committed. For `validate --staged`, which the peer has not, one changed
+finding is staged, and the floor reads ledger and findings from the disk."""
 STREAMS_NOTE = """
 The same where each run has an attempt and a stream of three metrics, as aexp records them; the
 peer knows neither. The floor of the backfills reads the streams too."""
@@ -102,7 +105,7 @@ class Verb:
 
     Attributes:
         ours: aexp's arguments.
-        theirs: the peer's.
+        theirs: the peer's; empty when it has no such command.
         reads: what the floor reads for it.
         rounds: how often the peer is measured in a large repository.
     """
@@ -122,8 +125,10 @@ def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Sample
         ),
         LIST: Verb("list-runs", "list-runs", ("runs", "ledger"), 1),
         VALIDATE: Verb("validate", "validate", ("runs", "ledger", "kb"), 1),
+        STAGED: Verb("validate --staged", "", ("ledger", "kb"), 1),
     }
     large = stage.shape.runs >= SLOW_SIZE
+    _stage_a_finding(stage)
     commands: dict[str, Command] = {}
     for name, verb in verbs.items():
         commands[f"{name}: aexp"] = Command(
@@ -136,7 +141,7 @@ def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Sample
         commands[f"{name}: floor"] = Command(
             [sys.executable, FLOOR, "read", str(stage.ours), *verb.reads]
         )
-        if options.peer is not None:
+        if options.peer is not None and verb.theirs:
             commands[f"{name}: peer"] = Command(
                 [options.peer.aexp, *verb.theirs.split()],
                 stage.theirs,
@@ -152,6 +157,14 @@ def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Sample
         result[name] = {"aexp": found[f"{name}: aexp"], **others}
         result[name + CACHED] = {"aexp": found[f"{name}{CACHED}: aexp"], **others}
     return result
+
+
+def _stage_a_finding(stage: Stage) -> None:
+    """Change one finding of aexp's copy, and stage it."""
+    folder = stage.ours / "kb" / "research" / "findings"
+    changed = min(path for path in folder.glob("F*.md"))
+    changed.write_text(changed.read_text("utf-8") + "\nMore words.\n", "utf-8")
+    subprocess.run(["git", "add", "--", str(changed)], cwd=stage.ours, check=True)
 
 
 def _share_ledgers(options: Options, stage: Stage) -> None:

@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+# Most tests wait for the disk or for another process: twice as many workers as cores.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
 BENCH_ARGS ?=
 PEER := agentic-experiments==0.6.1
 
@@ -29,10 +31,10 @@ demo: $(VENV)/demo.stamp
 
 # The linters come first, so that pytest's summary is the last line.
 test: lint peer
-	@$(BIN)/python -m pytest -n auto -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
 
 test-long: lint peer
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -248,7 +248,9 @@ def test_installing_it_again(shared: Ours, peer: Peer) -> None:
     peer.aexp(machine, "install", "--yes")
     # Hooks that name its interpreter; they are the user's to remove.
     hooks = machine.read(".claude/settings.json")
-    assert re.search(re.escape(str(peer.python.parent)) + r'/python[\d.]*\\" -m aexp\.hooks\.', hooks)
+    assert re.search(
+        re.escape(str(peer.python.parent)) + r'/python[\d.]*\\" -m aexp\.hooks\.', hooks
+    )
     assert ".runs/" not in machine.read(".gitignore").splitlines()
     machine.aexp("install", "--yes")
     assert machine.read(".gitignore") == before

@@ -39,7 +39,8 @@ def find_peer(python: Path) -> Tool | None:
         return None
     script = f"from importlib.metadata import version; print(version({PEER_PACKAGE!r}))"
     asked = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
-    return Tool(python, asked.stdout.strip()) if asked.returncode == 0 else None
+    # Commands are run in other folders; a link is not followed, or it would leave the environment.
+    return Tool(python.absolute(), asked.stdout.strip()) if asked.returncode == 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from aexp.ledger.store import read_ledger
 from aexp.model.canonical import signac_id
 from aexp.model.entry import record_digest
 from aexp.repo import open_layout
-from aexp.storage.atomic import TEMP_SUFFIX
+from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunStore
 from tests.support.machines import Machine
@@ -398,3 +398,29 @@ def test_no_run_store_on_a_detached_head_is_no_failure(repo: Machine) -> None:
     repo.git("checkout", "-q", "--detach")
     done = repo.aexp_fast("ledger", "backfill")
     assert done.stdout.startswith("0 promoted, 0 refreshed, 0 skipped, 0 failed")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_run_that_changes_meanwhile_loses_nothing(
+    installed_repo: Machine, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """LED-05, trap 19: what another process writes between preparing and publishing stays."""
+    job_id = put_run(installed_repo)
+    if again:  # its document is as it must be, so that only the entry would be written
+        backfill(installed_repo)
+        (installed_repo / name_of(job_id)).unlink()
+    real = BatchWriter.flush
+    late = [True]
+
+    def flush(writer: BatchWriter) -> None:
+        if late:
+            late.clear()
+            edit_run(installed_repo, job_id, tags=["late"])
+        real(writer)
+
+    monkeypatch.setattr(BatchWriter, "flush", flush)
+    backfill(installed_repo)
+    assert not late
+    document = RunStore(open_layout(installed_repo.path)).read(job_id).document
+    assert document["tags"] == ["late"]
+    assert entry_of(installed_repo, job_id)["tags"] == ["late"]

@@ -19,12 +19,11 @@ from aexp.install.changes import read_git_file
 from aexp.install.commands import COMMANDS_REL, plan_commands
 from aexp.install.driver import configured_command
 from aexp.install.ignored import Hiding, hiding_rules
-from aexp.ledger.backfill import STALE_TEMP_S
 from aexp.ledger.merge_driver import DRIVER_NAME
 from aexp.repo import DEFAULT_RUN_STORE, Layout, open_layout, run_store_is_gone
 from aexp.runs.overview import Overview, overview
 from aexp.runs.recover import LEFTOVER_AGE_S
-from aexp.storage.atomic import TEMP_SUFFIX
+from aexp.storage.atomic import STALE_S, TEMP_SUFFIX
 from aexp.workspace.store import CONFIG_FILE, RunStore
 
 _AGENT_SETTINGS = (".claude/settings.json", ".claude/settings.local.json")
@@ -243,7 +242,7 @@ def _temporary(folder: Path) -> int:
         names = [path for path in folder.iterdir() if path.name.endswith(TEMP_SUFFIX)]
     except OSError:
         return 0
-    return sum(_age(path) > STALE_TEMP_S for path in names)
+    return sum(_age(path) > STALE_S for path in names)
 
 
 def _age(path: Path) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from aexp.model.canonical import digest_of
 from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
-from aexp.storage.atomic import TEMP_SUFFIX, BatchWriter, Staged
+from aexp.storage.atomic import BatchWriter, Staged, remove_leftovers
 from aexp.storage.cache import pack_states
 from aexp.storage.state import FileState, file_state, on_one_file_system
 from aexp.workspace.store import (
@@ -47,8 +46,6 @@ WORTH_A_PROCESS = 500
 
 _NOWHERE = Place("", None)
 Seen: TypeAlias = tuple[FileState | None, FileState | None]
-
-STALE_TEMP_S = 24 * 3600.0
 
 
 @dataclass
@@ -118,7 +115,8 @@ def backfill(
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
-    remove_stale_temps(layout)
+    for folder in (layout.tmp_dir, layout.run_store / ".aexp-tmp"):
+        remove_leftovers(folder)
     return report
 
 
@@ -359,24 +357,3 @@ def _context(roots: Sequence[Root]) -> bytes:
 
 def _reason(error: Exception) -> str:
     return error.message if isinstance(error, AexpError) else f"{type(error).__name__}: {error}"
-
-
-def remove_stale_temps(layout: Layout) -> int:
-    """Remove temporary files that killed processes left a day ago or earlier; return how many."""
-    count = 0
-    for folder in (layout.tmp_dir, layout.run_store / ".aexp-tmp"):
-        for path in _temps(folder):
-            try:
-                if time.time() - path.stat().st_mtime > STALE_TEMP_S:
-                    path.unlink()
-                    count += 1
-            except OSError:
-                continue
-    return count
-
-
-def _temps(folder: Path) -> list[Path]:
-    try:
-        return [path for path in folder.iterdir() if path.name.endswith(TEMP_SUFFIX)]
-    except OSError:
-        return []

@@ -29,6 +29,9 @@ from aexp.errors import StorageError
 TEMP_SUFFIX = ".aexp-tmp"
 """How every temporary file of aexp ends, so that leftovers are recognised."""
 
+STALE_S = 24 * 3600.0
+"""Age in seconds from which on a temporary file is a killed process's leftover."""
+
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _NO_LINKS = (
@@ -384,7 +387,7 @@ def _write_exclusive(path: Path, data: bytes) -> bool:
     return True
 
 
-def remove_leftovers(tmp_dir: Path, *, min_age_s: float = 86_400.0) -> int:
+def remove_leftovers(tmp_dir: Path, *, min_age_s: float = STALE_S) -> int:
     """Remove temporary files that a killed process left in ``tmp_dir``; return how many (trap 38).
 
     Args:

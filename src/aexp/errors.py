@@ -191,6 +191,22 @@ class MissingExtraError(AexpError, ImportError):
     summary = "An optional dependency is not installed."
 
 
+class TransferError(AexpError):
+    """Bytes could not be copied to or from a remote (SHR-01)."""
+
+    code = "transfer"
+    exit_code = 12
+    summary = "Bytes could not be copied to or from a remote."
+    usual_hint = "run the same command again: what has arrived is not copied again"
+
+
+class RemoteUnavailableError(TransferError):
+    """A remote could not be reached, or broke off; trying again may help (EXE-40)."""
+
+    code = "remote-unavailable"
+    summary = "A remote could not be reached or broke off, and the tries were used up."
+
+
 class MissingExperimentWarning(UserWarning):
     """A run names an experiment that has no file in ``kb/`` yet (RUN-01)."""
 

@@ -207,6 +207,46 @@ class RemoteUnavailableError(TransferError):
     summary = "A remote could not be reached or broke off, and the tries were used up."
 
 
+class RunClosedError(AexpError):
+    """A closed run is immutable (REC-01)."""
+
+    code = "run-closed"
+    exit_code = 5
+    summary = "A closed run was asked to record something."
+    usual_hint = "begin another run with `experiment.run()`"
+
+
+class SessionClosedError(AexpError):
+    """A session that was committed or closed records nothing more (SES-01)."""
+
+    code = "session-closed"
+    exit_code = 5
+    summary = "A recording session that was committed or closed was asked to record something."
+    usual_hint = "go on with `experiment.fork(name)` or `Experiment.restore_from_checkpoint(name)`"
+
+
+class OpenRunsError(AexpError):
+    """A session with open runs cannot be committed (SES-06)."""
+
+    code = "open-runs"
+    exit_code = 5
+    summary = "A recording session was to be committed while runs of it are open."
+    usual_hint = "close each with `run.finish()`, or use it in a `with` block"
+
+
+class SessionBusyError(AexpError):
+    """A live process owns the recording session (SES-03)."""
+
+    code = "session-busy"
+    exit_code = 6
+    summary = "Another live process owns the recording session."
+    usual_hint = "wait for it to end, or stop it; `aexp session list --checkpoints` shows it"
+
+
+class CheckpointWarning(UserWarning):
+    """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
+
+
 class MissingExperimentWarning(UserWarning):
     """A run names an experiment that has no file in ``kb/`` yet (RUN-01)."""
 

@@ -104,6 +104,15 @@ class NotTerminalError(InvalidTransitionError):
     summary = "The run is not terminal, so it cannot be promoted."
 
 
+class RefConflictError(AexpError):
+    """A name in the registry is not as a change expected; nothing was changed (SES-05)."""
+
+    code = "ref-conflict"
+    exit_code = 5
+    summary = "A name in the registry exists already, or another process has changed it."
+    usual_hint = "see `aexp registry ls`, and choose another name"
+
+
 class RunBusyError(AexpError):
     """Another live process owns the run."""
 

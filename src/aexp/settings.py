@@ -13,6 +13,7 @@ from pathlib import Path
 JOB_ID = "AEXP_JOB_ID"
 JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
 ATTEMPT_ID = "AEXP_ATTEMPT_ID"
+REGISTRY_ROOT = "AEXP_REGISTRY_ROOT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ def process_rank(environ: Mapping[str, str] | None = None) -> int:
         if name in env and _int(env.get(size)) > 1:
             return _int(env.get(name))
     return 0
+
+
+def registry_root(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where the user wants the registry to be, None when they do not say (REG-05)."""
+    env = os.environ if environ is None else environ
+    return env.get(REGISTRY_ROOT) or None
 
 
 def is_set(name: str) -> bool:

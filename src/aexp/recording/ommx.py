@@ -1,0 +1,92 @@
+"""Codecs for OMMX's messages (the extra ``ommx``, REC-07).
+
+OMMX is imported when one of its objects is logged, which is when it is there already, or when one
+is read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from aexp.errors import CorruptDataError, UsageError
+from aexp.recording.formats import require
+
+_KINDS = {
+    "Instance": "application/org.ommx.v1.instance",
+    "ParametricInstance": "application/org.ommx.v1.parametric-instance",
+    "Solution": "application/org.ommx.v1.solution",
+    "SampleSet": "application/org.ommx.v1.sample-set",
+}
+_OWN = "org.ommx."
+"""What the names of OMMX's own annotations (title, authors, …) begin with."""
+
+
+class OmmxCodec:
+    """The codec of one of OMMX's message classes.
+
+    Args:
+        kind: the name of the class in ``ommx.v1``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.media_type = _KINDS[kind]
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether ``value`` is of this class, without importing OMMX."""
+        known = getattr(sys.modules.get("ommx.v1"), self.kind, None)
+        return isinstance(known, type) and isinstance(value, known)
+
+    def encode(self, value: Any) -> bytes:
+        """Return the message's bytes.
+
+        Raises:
+            UsageError: the value is of another class.
+            MissingExtraError: OMMX is not installed.
+        """
+        if not isinstance(value, self._class()):
+            raise UsageError(f"an ommx.v1.{self.kind} is needed, not a {type(value).__name__}")
+        return bytes(value.to_bytes())
+
+    def decode(self, data: bytes) -> object:
+        """Return the message.
+
+        Raises:
+            CorruptDataError: the bytes are no such message.
+            MissingExtraError: OMMX is not installed.
+        """
+        kind = self._class()
+        try:
+            return kind.from_bytes(data)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise CorruptDataError(f"no ommx.v1.{self.kind}: {error}") from error
+
+    def _class(self) -> Any:
+        return getattr(require("ommx.v1", "ommx", f"an OMMX {self.kind}"), self.kind)
+
+
+INSTANCE = OmmxCodec("Instance")
+PARAMETRIC_INSTANCE = OmmxCodec("ParametricInstance")
+SOLUTION = OmmxCodec("Solution")
+SAMPLE_SET = OmmxCodec("SampleSet")
+CODECS = (INSTANCE, PARAMETRIC_INSTANCE, SOLUTION, SAMPLE_SET)
+
+
+def codec_of_media_type(media_type: str) -> OmmxCodec | None:
+    """Return the codec of a media type of OMMX's, None for another one."""
+    return next((codec for codec in CODECS if codec.media_type == media_type), None)
+
+
+def annotations_of(value: object) -> dict[str, str]:
+    """Return what OMMX keeps beside a message's bytes (title, authors, …)."""
+    kept = getattr(value, "annotations", None)
+    return {str(k): str(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {}
+
+
+def annotate(value: object, annotations: Mapping[str, str]) -> None:
+    """Give a message that was read back what was kept beside its bytes."""
+    kept = getattr(value, "annotations", None)
+    if isinstance(kept, dict):
+        kept.update({k: v for k, v in annotations.items() if k.startswith(_OWN)})

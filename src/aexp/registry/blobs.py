@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias
 
 from aexp.errors import CorruptDataError, NotFoundError, StorageError, UsageError
 from aexp.model.oci import is_digest, sha256_digest
-from aexp.registry.ingest import copy_hashed, write_hashed
+from aexp.registry.ingest import copy_hashed, write_all
 from aexp.storage.atomic import (
     TEMP_SUFFIX,
     storage_error,
@@ -78,7 +78,7 @@ class Blobs:
         if self._reuse(blob, data):
             return blob
         with self._temporary() as (fd, temp):
-            write_hashed(fd, data)
+            write_all(fd, data)
             os.fsync(fd)
             self._publish(temp, blob)
         self._sync_names()
@@ -98,7 +98,7 @@ class Blobs:
             staged: list[tuple[Blob, Path]] = []
             for blob, data in fresh.items():
                 with self._temporary(keep=stack) as (fd, temp):
-                    write_hashed(fd, data)
+                    write_all(fd, data)
                     if len(fresh) < _MANY:
                         os.fsync(fd)
                 staged.append((blob, temp))

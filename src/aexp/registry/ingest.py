@@ -1,4 +1,4 @@
-"""Copying bytes and hashing them on the way, in constant memory (REG-04)."""
+"""Copying bytes and hashing them on the way, in one pass and in constant memory (REG-04)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import contextlib
 import hashlib
 import io
 import os
+import queue
 import sys
+import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
 _BUFFER = 1 << 20
 _BUFFERS = 4
+_FLUSHED = 1 << 24
+"""So many bytes are sent on their way to the disk at a time, so that the flush at the end is short."""
 _FICLONE = 0x40049409
 """Linux: make a file share the blocks of another (``ioctl_ficlone(2)``)."""
 
 
-def write_hashed(fd: int, data: bytes) -> None:
-    """Write all of ``data``."""
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of ``data`` where ``fd`` stands."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
@@ -28,18 +32,137 @@ def copy_hashed(
 ) -> tuple[str, int]:
     """Write what ``source`` holds to ``fd``; return its digest and its size in bytes.
 
-    Where the file system can, the blocks of a file are shared rather than copied; what is hashed
+    Where the file system can, the blocks of a file are shared rather than copied. What is hashed
     then is the new file, so that a change of the source meanwhile does no harm.
 
     Args:
-        source: read from where it stands.
+        source: read from where it stands to its end.
         fd: an empty file, open for reading and writing.
         progress: called with the number of bytes just done.
     """
+    done = progress or _ignored
     if _cloned(source, fd):
         with open(fd, "rb", buffering=0, closefd=False) as copy:
-            return _pump(copy, None, progress)
-    return _pump(source, fd, progress)
+            return _pump(copy, _ignored_bytes, done)
+    return _pump(source, _Sink(fd).write, done)
+
+
+def _pump(
+    source: BinaryIO | io.FileIO,
+    write: Callable[[memoryview], None],
+    progress: Callable[[int], None],
+) -> tuple[str, int]:
+    """Read, hash and write, the hashing on a thread of its own once there is much to do."""
+    hashed = hashlib.sha256()
+    size = 0
+    buffer = memoryview(bytearray(_BUFFER))
+    for _ in range(_BUFFERS):
+        count = _fill(source, buffer)
+        hashed.update(buffer[:count])
+        write(buffer[:count])
+        size += count
+        progress(count)
+        if count < len(buffer):
+            return f"sha256:{hashed.hexdigest()}", size
+    with _Hasher(hashed) as hasher:
+        while True:
+            buffer = hasher.free()
+            count = _fill(source, buffer)
+            hasher.hash(buffer, count)
+            write(buffer[:count])
+            size += count
+            progress(count)
+            if count < len(buffer):
+                break
+    return f"sha256:{hashed.hexdigest()}", size
+
+
+def _fill(source: BinaryIO | io.FileIO, buffer: memoryview) -> int:
+    """Read until ``buffer`` is full or the source is at its end; return how much there was."""
+    filled = 0
+    readinto = getattr(source, "readinto", None)
+    while filled < len(buffer):
+        if readinto is not None:
+            count = readinto(buffer[filled:]) or 0
+        else:
+            chunk = source.read(len(buffer) - filled)
+            count = len(chunk)
+            buffer[filled : filled + count] = chunk
+        if count == 0:
+            break
+        filled += count
+    return filled
+
+
+class _Hasher:
+    """A thread that hashes buffers in the order in which they are handed to it."""
+
+    def __init__(self, hashed: hashlib._Hash) -> None:
+        self._hashed = hashed
+        self._work: queue.SimpleQueue[tuple[memoryview, int] | None] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._free.put(memoryview(bytearray(_BUFFER)))
+        self._thread = threading.Thread(target=self._run, name="aexp-hash", daemon=True)
+
+    def __enter__(self) -> _Hasher:
+        self._thread.start()
+        return self
+
+    def free(self) -> memoryview:
+        """Return a buffer that may be overwritten; wait for one."""
+        return self._free.get()
+
+    def hash(self, buffer: memoryview, count: int) -> None:
+        """Hash the beginning of ``buffer``, which must not change until it is free again."""
+        self._work.put((buffer, count))
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            buffer, count = work
+            self._hashed.update(buffer[:count])
+            self._free.put(buffer)
+
+    def __exit__(self, *exc: object) -> None:
+        self._work.put(None)
+        self._thread.join()
+
+
+class _Sink:
+    """Writes to a file, and starts the kernel on writing to the disk while there is more to come.
+
+    A buffer may be hashed and written at the same time, since both only read it; it must be
+    written before it is filled again.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._written = 0
+        self._started = 0
+
+    def write(self, data: memoryview) -> None:
+        write_all(self._fd, data)
+        self._written += len(data)
+        if self._written - self._started >= _FLUSHED:
+            start_writeback(self._fd, self._started, self._written - self._started)
+            self._started = self._written
+
+
+def start_writeback(fd: int, offset: int, size: int) -> None:
+    """Ask the kernel to begin writing a part of a file to the disk, without waiting for it."""
+    if sys.platform.startswith("linux"):
+        call = _sync_file_range()
+        if call is not None:
+            call(fd, offset, size, 2)  # SYNC_FILE_RANGE_WRITE; only a wish, so no answer is read
+
+
+def _sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return call
 
 
 def _cloned(source: BinaryIO | io.FileIO, fd: int) -> bool:
@@ -54,16 +177,9 @@ def _cloned(source: BinaryIO | io.FileIO, fd: int) -> bool:
     return False
 
 
-def _pump(
-    source: BinaryIO | io.FileIO, fd: int | None, progress: Callable[[int], None] | None
-) -> tuple[str, int]:
-    hashed = hashlib.sha256()
-    size = 0
-    while chunk := source.read(_BUFFER):
-        hashed.update(chunk)
-        if fd is not None:
-            write_hashed(fd, chunk)
-        size += len(chunk)
-        if progress is not None:
-            progress(len(chunk))
-    return f"sha256:{hashed.hexdigest()}", size
+def _ignored(count: int) -> None:
+    """Do nothing with a number of bytes."""
+
+
+def _ignored_bytes(data: memoryview) -> None:
+    """Do nothing with bytes."""

@@ -17,7 +17,7 @@ _ID = re.compile(r"[0-9a-f]{16}")
 
 
 def registry_root(layout: Layout, root: str | Path | None = None) -> Path:
-    """Return where the registry is: ``root``, the variable's, the installation's or the usual place.
+    """Return the registry's root: ``root``, the variable's, the installation's or the usual place.
 
     A relative ``root`` counts from the working directory, the others from the repository's root,
     so that one repository has one registry whatever folder a command starts in.

@@ -11,13 +11,16 @@ import os
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aexp.errors import CorruptDataError, NotARepositoryError, UsageError
+from aexp.errors import CorruptDataError, NotARepositoryError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from aexp.model.remote import RemoteAddress
 
 LEDGER_DIR_REL = ".aexp/ledger"
 INDEX_DIR_REL = ".aexp/runs-index"
@@ -232,15 +235,7 @@ def read_policy(data: bytes) -> Policy:
     Raises:
         CorruptDataError: the file is no YAML, or a setting has a value it cannot have.
     """
-    from aexp.yaml import load
-
-    try:
-        settings = load(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise CorruptDataError("it is no UTF-8 text") from None
-    block = settings.get("policy") if isinstance(settings, dict) else settings
-    if settings is not None and not isinstance(settings, dict):
-        raise CorruptDataError("it holds no mapping of settings")
+    block = _settings(data)[0].get("policy")
     if block is None:
         return Policy()
     if not isinstance(block, dict):
@@ -251,6 +246,148 @@ def read_policy(data: bytes) -> Policy:
     if not 0 <= tolerance < float("inf"):
         raise CorruptDataError("its policy.replicate_tolerance is no number from 0 on")
     return Policy(replicate_tolerance=float(tolerance))
+
+
+def _settings(data: bytes) -> tuple[dict[str, Any], str]:
+    """Return the settings in the bytes of ``aexp.yaml``, and its text."""
+    from aexp.yaml import load
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CorruptDataError("it is no UTF-8 text") from None
+    settings = load(text)
+    if settings is not None and not isinstance(settings, dict):
+        raise CorruptDataError("it holds no mapping of settings")
+    return settings or {}, text
+
+
+@dataclass(frozen=True, slots=True)
+class Remotes:
+    """The places that bytes are shared through (SHR-01).
+
+    Attributes:
+        addresses: by name, in the order of the file.
+        default: the name of the one that is used when none is said, or None.
+    """
+
+    addresses: Mapping[str, RemoteAddress] = field(default_factory=dict)
+    default: str | None = None
+
+
+def read_remotes(data: bytes) -> Remotes:
+    """Return the ``remotes`` and the ``default_remote`` of ``aexp.yaml``.
+
+    A single remote is the default when the file names none.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        CorruptDataError: the file is no YAML, or a remote is not what it must be. The message has
+            the line, and never a credential.
+    """
+    settings, text = _settings(data)
+    block, default = settings.get("remotes"), settings.get("default_remote")
+    if block is not None and not isinstance(block, dict):
+        raise _settings_error(text, ("remotes",), "remotes is no mapping of names to URLs")
+    addresses = {name: _address(text, name, value) for name, value in (block or {}).items()}
+    if default is None:
+        return Remotes(addresses, next(iter(addresses)) if len(addresses) == 1 else None)
+    if not isinstance(default, str) or default not in addresses:
+        known = f"; there is {', '.join(addresses)}" if addresses else ""
+        message = f"default_remote names no remote{known}"
+        raise _settings_error(text, ("default_remote",), message)
+    return Remotes(addresses, default)
+
+
+def _address(text: str, name: str, value: object) -> RemoteAddress:
+    from aexp.model.remote import check_remote_name, parse_remote  # slow to import
+
+    settings = {"url": value} if isinstance(value, str) else value
+    path = ("remotes", name)
+    if not isinstance(settings, dict) or not isinstance(settings.get("url"), str):
+        message = f"remote {name!r} has no URL"
+        raise _settings_error(text, path, message, hint=f"write {name}: sftp://host/path")
+    endpoint = settings.get("endpoint_url")
+    unknown = sorted(set(settings) - {"url", "endpoint_url"})
+    if unknown or not (endpoint is None or isinstance(endpoint, str)):
+        message = f"remote {name!r} has url and endpoint_url, each a text, and no other setting"
+        raise _settings_error(text, path, message)
+    try:
+        check_remote_name(name)
+        return parse_remote(settings["url"], name=name, endpoint=endpoint)
+    except UsageError as error:
+        message = f"remote {name!r}: {error.message}"
+        raise _settings_error(text, path, message, hint=error.hint) from None
+
+
+def _settings_error(
+    text: str, path: tuple[str, ...], message: str, *, hint: str | None = None
+) -> CorruptDataError:
+    from aexp.yaml import key_lines
+
+    line = key_lines(text).get(path)
+    where = f"{SETTINGS_REL}, line {line}" if line else SETTINGS_REL
+    return CorruptDataError(f"{where}: {message}", hint=hint or "see docs/format/settings.md")
+
+
+def load_remotes(layout: Layout) -> Remotes:
+    """Return the remotes that this work tree's ``aexp.yaml`` names; none when there is no file.
+
+    Raises:
+        CorruptDataError: see :func:`read_remotes`.
+    """
+    try:
+        data = (layout.root / SETTINGS_REL).read_bytes()
+    except FileNotFoundError:
+        return Remotes()
+    except OSError as error:
+        raise CorruptDataError(f"{SETTINGS_REL} cannot be read: {error.strerror}") from None
+    try:
+        return read_remotes(data)
+    except CorruptDataError as error:
+        if error.message.startswith(SETTINGS_REL):
+            raise
+        message = f"{SETTINGS_REL}: {error.message}"
+        raise CorruptDataError(message, hint=error.hint or "correct it by hand") from None
+
+
+def choose_remote(layout: Layout, name: str | None = None) -> RemoteAddress:
+    """Return the remote called ``name``, or the default one.
+
+    Args:
+        layout: the repository.
+        name: a name in ``aexp.yaml``, a URL, or a folder written with a slash; None for the
+            default.
+
+    Raises:
+        NotFoundError: there is no such remote, or no default.
+        UsageError: a URL that cannot be one, or that holds credentials.
+    """
+    if name is not None and ("://" in name or name.startswith(("/", "./", "../", "~/"))):
+        from aexp.model.remote import parse_remote
+
+        return parse_remote(name)
+    remotes = load_remotes(layout)
+    if name is None and remotes.default is None:
+        if remotes.addresses:
+            known = ", ".join(remotes.addresses)
+            raise NotFoundError(
+                f"there are several remotes ({known}) and no default_remote",
+                hint=f"name one with --remote, or write default_remote: … into {SETTINGS_REL}",
+            )
+        raise NotFoundError(
+            "no remote is set up",
+            hint=f"write remotes: {{lab: sftp://host/path}} into {SETTINGS_REL}, and commit it",
+        )
+    wanted = name or remotes.default or ""
+    if wanted not in remotes.addresses:
+        known = ", ".join(remotes.addresses) or "none"
+        raise NotFoundError(
+            f"there is no remote {wanted!r}", hint=f"{SETTINGS_REL} has: {known}; or give a URL"
+        )
+    return remotes.addresses[wanted]
 
 
 def run_store_is_gone(layout: Layout) -> bool:

@@ -103,6 +103,11 @@ def config_home() -> Path:
     return Path(configured or os.path.expanduser("~/.config"))  # noqa: PTH111
 
 
+def ssh_folder() -> Path:
+    """Return the folder with the user's own SSH settings and keys."""
+    return Path(os.path.expanduser("~/.ssh"))  # noqa: PTH111
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with ``extra`` on top, for a child process."""
     return {**os.environ, **extra}

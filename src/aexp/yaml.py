@@ -110,6 +110,37 @@ def scalars(text: str, *, first_line: int = 1) -> list[Scalar]:
     ]
 
 
+def key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line, counted from 1, of every key in nested mappings, by the path of keys to it.
+
+    What stands in a list is left out.
+
+    Raises:
+        YamlError: the text is no YAML.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    # Of each open collection: its path, and the key that waits for its value. None is a list.
+    stack: list[list[Any]] = []
+    for event in _events(text, 1):
+        kind = type(event).__name__
+        if kind in ("MappingStartEvent", "SequenceStartEvent"):
+            above = stack[-1] if stack else [(), None]
+            inside = None if above[0] is None or (stack and above[1] is None) else above[0]
+            path = inside if inside is None or above[1] is None else (*inside, above[1])
+            stack.append([path if kind == "MappingStartEvent" else None, None])
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            stack.pop()
+            if stack:
+                stack[-1][1] = None
+        elif kind in ("ScalarEvent", "AliasEvent") and stack and stack[-1][0] is not None:
+            if stack[-1][1] is None and kind == "ScalarEvent":
+                stack[-1][1] = event.value
+                lines[(*stack[-1][0], event.value)] = event.start_mark.line + 1
+            else:
+                stack[-1][1] = None
+    return lines
+
+
 def _events(text: str, first_line: int) -> Iterator[Any]:
     """Yield ruamel's events; whatever it raises becomes a :class:`YamlError`."""
     from ruamel.yaml import YAML

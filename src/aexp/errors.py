@@ -264,6 +264,10 @@ class LedgerPromotionWarning(UserWarning):
     """A promotion failed; the run itself is recorded and the ledger heals later (RUN-04)."""
 
 
+class AttachmentWarning(UserWarning):
+    """The result of a recorded call has no form in which it could be stored (REC-06)."""
+
+
 def error_classes() -> Iterator[type[AexpError]]:
     """Yield every error class, parents before children, in a stable order (for the docs)."""
     stack: list[type[AexpError]] = [AexpError]

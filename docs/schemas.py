@@ -100,6 +100,7 @@ FACTS: Final[dict[str, dict[str, Facts]]] = {
         "media_type": ("Its media type (RFC 6838).", {}),
         "digest": ("SHA-256 of the bytes.", DIGEST),
         "size": ("How many bytes.", {"minimum": 0}),
+        "filename": ("What the file is called when it is exported.", {}),
     },
     "Retraction": {
         "reason": ("Why, in a sentence.", {}),

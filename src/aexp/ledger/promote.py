@@ -18,10 +18,10 @@ from pathlib import Path
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
 from aexp.git import Git
+from aexp.ledger.judge import judge
 from aexp.ledger.places import Place, find_entry
 from aexp.ledger.resolve import both_sides
 from aexp.ledger.retract import entomb, retraction_of
-from aexp.ledger.store import judge
 from aexp.model.canonical import Json
 from aexp.model.entry import (
     Fields,
@@ -31,7 +31,7 @@ from aexp.model.entry import (
     seal,
     take_apart,
 )
-from aexp.model.project import Projection, project, read_stamps, stamp, without_doubles
+from aexp.model.project import Projection, describe, project, read_stamps, stamp, without_doubles
 from aexp.model.sanitize import Root
 from aexp.model.stream import Summary
 from aexp.repo import Layout, open_layout
@@ -102,6 +102,25 @@ def project_run(
         summary_of=summary_of,
         machine=layout.machine_label,
         roots=roots_of(layout) if roots is None else roots,
+    )
+
+
+def describe_run(layout: Layout, record: RunRecord) -> Fields:
+    """Return all that may be said of a run and its present attempt, sanitized and however long.
+
+    Args:
+        layout: the repository.
+        record: the run, terminal.
+
+    Raises:
+        NotTerminalError: the run has not ended.
+    """
+    return describe(
+        record.job_id,
+        record.statepoint,
+        record.document,
+        summary_of=lambda attempt_id: summarize_attempt(record.folder, attempt_id),
+        roots=roots_of(layout),
     )
 
 

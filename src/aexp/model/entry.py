@@ -101,6 +101,7 @@ class Attachment(TypedDict, total=False):
     media_type: str
     digest: str
     size: int
+    filename: str
 
 
 class Retraction(TypedDict):

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from aexp.errors import NotTerminalError
+from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, to_json
 from aexp.model.entry import (
     LINK_FIELDS,
@@ -34,7 +35,10 @@ _TIMES = ("started_at", "ended_at")
 _CAUSES = frozenset(cause for causes in ENDED_BY.values() for cause in causes)
 _LISTED = ("attachments", "inputs", "outputs")
 _MAPPED = ("workflow", "environment", "sweep")
-_SPILLABLE = ("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note")
+_SPILLABLE = (
+    *("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note"),
+    "attachments",
+)
 
 SummaryOf = Callable[[str], Summary]
 """Gives what the streams of one attempt come to."""
@@ -81,25 +85,7 @@ def project(
     Raises:
         NotTerminalError: the run has not ended.
     """
-    status = document.get("status")
-    if not is_terminal(status):
-        raise NotTerminalError(
-            f"run {job_id} is {status}, which is not terminal",
-            hint="only an ended run goes to the ledger; see `aexp show-run`",
-        )
-    point = to_json(statepoint)
-    clean_point, point_pointers = _published(point, roots, "/statepoint")
-    if odd := _nonfinite_pointers(point, "/statepoint") if clean_point is not point else []:
-        # 0.6.x took NaN into state points; no JSON file can hold it, so it counts as redacted.
-        point_pointers = [*point_pointers, *odd]
-    identity: Fields = {
-        "schema_version": SCHEMA_VERSION,
-        "job_id": job_id,
-        "statepoint": clean_point,
-    }
-    for key, kind in (("code_commit", str | None), ("code_dirty", bool)):
-        if key in clean_point and isinstance(clean_point[key], kind):
-            identity[key] = clean_point[key]
+    identity, point_pointers = _identity(job_id, statepoint, document.get("status"), roots)
     spilled: dict[str, bytes] = {}
     current = attempt_fields(document, _attempt_id(job_id, document, machine), summary_of, roots)
     earlier = [
@@ -116,17 +102,75 @@ def project(
     )
 
 
+def describe(
+    job_id: str,
+    statepoint: Mapping[str, Json],
+    document: Mapping[str, Json],
+    *,
+    summary_of: SummaryOf,
+    roots: Sequence[Root] = (),
+) -> Fields:
+    """Return all that may be said of a terminal run and its present attempt, in one object.
+
+    The same as in the ledger, but not cut to fit an entry; the arguments are those of
+    :func:`project`.
+
+    Raises:
+        NotTerminalError: the run has not ended.
+    """
+    identity, pointers = _identity(job_id, statepoint, document.get("status"), roots)
+    attempt = attempt_fields(document, str(document.get("attempt_id", "")), summary_of, roots)
+    redacted = sorted([*pointers, *attempt.pop("redacted", [])])
+    return {
+        **identity,
+        **({"run_link": link} if (link := link_fields(document.get("aexp"), roots)) else {}),
+        **attempt,
+        **({"redacted": redacted} if redacted else {}),
+    }
+
+
+def _identity(
+    job_id: str, statepoint: Mapping[str, Json], status: Json, roots: Sequence[Root]
+) -> tuple[Fields, list[str]]:
+    """Return the identity of a terminal run, and the pointers of what was redacted in it."""
+    if not is_terminal(status):
+        raise NotTerminalError(
+            f"run {job_id} is {status}, which is not terminal",
+            hint="only an ended run goes to the ledger; see `aexp show-run`",
+        )
+    point = to_json(statepoint)
+    clean_point, pointers = _published(point, roots, "/statepoint")
+    if odd := _nonfinite_pointers(point, "/statepoint") if clean_point is not point else []:
+        # 0.6.x took NaN into state points; no JSON file can hold it, so it counts as redacted.
+        pointers = [*pointers, *odd]
+    identity: Fields = {
+        "schema_version": SCHEMA_VERSION,
+        "job_id": job_id,
+        "statepoint": clean_point,
+    }
+    for key, kind in (("code_commit", str | None), ("code_dirty", bool)):
+        if key in clean_point and isinstance(clean_point[key], kind):
+            identity[key] = clean_point[key]
+    return identity, pointers
+
+
 def attempt_fields(
     facts: Mapping[str, Json], attempt_id: str, summary_of: SummaryOf, roots: Sequence[Root]
 ) -> Fields:
     """Return the allowed, sanitized fields of one attempt."""
-    summary = summary_of(attempt_id)
+    sealed = facts.get("sealed")
     fields: Fields = {"attempt_id": attempt_id, "status": facts["status"]}
     fields.update(_well_formed(facts))
-    if params := params_of(facts, summary.params):
+    if isinstance(sealed, Mapping):  # closed by its owner: what its streams came to stands here
+        params, metrics = params_of(facts, {}), _metrics_in(sealed)
+    else:
+        summary = summary_of(attempt_id)
+        params = params_of(facts, summary.params)
+        metrics = {name: m.to_json() for name, m in summary.metrics.items()}
+    if params:
         fields["params"] = to_json(params)
-    if summary.metrics:
-        fields["metrics"] = {name: m.to_json() for name, m in summary.metrics.items()}
+    if metrics:
+        fields["metrics"] = metrics
     if note := note_of(facts):
         fields["note"] = note
     if tags := tags_of(facts):
@@ -141,6 +185,14 @@ def attempt_fields(
     if pointers:
         clean["redacted"] = sorted(pointers)
     return clean
+
+
+def _metrics_in(sealed: Mapping[str, Json]) -> Fields:
+    """Return the metrics that an owner noted when it closed its attempt."""
+    found = to_json(sealed.get("metrics"))
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: facts for name, facts in found.items() if isinstance(facts, dict)}
 
 
 def _published(value: Fields, roots: Sequence[Root], pointer: str = "") -> tuple[Fields, list[str]]:
@@ -173,9 +225,19 @@ def _well_formed(facts: Mapping[str, Json]) -> Fields:
         value = to_json(facts.get(key))
         if key in _LISTED and isinstance(value, list):
             value = [item for item in value if isinstance(item, dict)]
+        if key == "attachments" and isinstance(value, list):
+            value = [known for known in map(_attachment_fields, value) if known]
         if value and isinstance(value, list if key in _LISTED else dict):
             fields[key] = value
     return fields
+
+
+def _attachment_fields(item: Json) -> Fields:
+    """Return what an entry says of an attachment, empty when ``item`` is none."""
+    attachment = Attachment.from_json(item)
+    if attachment is None:
+        return {}
+    return {key: value for key, value in attachment.to_json().items() if key != "annotations"}
 
 
 def tags_of(facts: Mapping[str, Json]) -> list[str]:
@@ -267,25 +329,25 @@ _NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 def _fit(attempt: Fields, spilled: dict[str, bytes]) -> Fields:
     """Move the largest parts of an oversize attempt into attachments (LED-01)."""
     result = dict(attempt)
-    if not any(key in result for key in _SPILLABLE):
-        return result
-    while len(compact_bytes(result)) > MAX_ATTEMPT_BYTES:
-        parts = [key for key in _SPILLABLE if key in result]
-        if not parts:
-            break
+    parts = [key for key in _SPILLABLE if key in result]
+    moved: list[Fields] = []
+    while parts and len(compact_bytes(result)) > MAX_ATTEMPT_BYTES:
         largest = max(parts, key=lambda key: len(compact_bytes(result[key])))
-        data = canonical_bytes(result.pop(largest))
+        parts.remove(largest)
+        data = canonical_bytes(attempt[largest])
         digest = digest_of(data)
         spilled[digest] = data
-        result["attachments"] = [
-            *result.get("attachments", []),
+        moved.append(
             {
                 "name": f"aexp.{largest}.json",
                 "media_type": "application/json",
                 "digest": digest,
                 "size": len(data),
-            },
-        ]
+            }
+        )
+        del result[largest]
+        kept = attempt.get("attachments", []) if "attachments" in parts else []
+        result["attachments"] = [*kept, *moved]
     return result
 
 

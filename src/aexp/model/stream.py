@@ -6,13 +6,14 @@ are small, so they are read with msgspec straight into the types below.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
 
 from aexp.errors import UsageError
+from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, decode_number, encode_number
 
 FORMAT = "aexp.stream"
@@ -64,7 +65,38 @@ class Parameter(msgspec.Struct, tag="parameter", tag_field="kind", omit_defaults
     time: float
 
 
-Record = Header | Metric | Parameter
+class AttachmentRecord(msgspec.Struct, tag="attachment", tag_field="kind", omit_defaults=True):
+    """One attachment, whose bytes are in the registry already (REC-04)."""
+
+    name: str
+    media_type: str
+    digest: str
+    size: int
+    time: float
+    filename: str | None = None
+    annotations: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, attachment: Attachment, time: float) -> AttachmentRecord:
+        """Return the record of ``attachment``, made at ``time`` (seconds since 1970, UTC)."""
+        return cls(
+            attachment.name,
+            attachment.media_type,
+            attachment.digest,
+            attachment.size,
+            time,
+            attachment.filename,
+            dict(attachment.annotations),
+        )
+
+    def attachment(self) -> Attachment:
+        """Return what was recorded."""
+        return Attachment(
+            self.name, self.media_type, self.digest, self.size, self.filename, self.annotations
+        )
+
+
+Record = Header | Metric | Parameter | AttachmentRecord
 
 _decoder: msgspec.json.Decoder[Record] | None = None
 
@@ -83,7 +115,7 @@ def decode_record(line: bytes) -> Record:
 
 def encode_record(record: Record) -> bytes:
     """Return one line, with its newline. Non-finite values become strings (trap 69)."""
-    if not isinstance(record, Header) and isinstance(record.value, float):
+    if isinstance(record, Metric | Parameter) and isinstance(record.value, float):
         value = encode_number(record.value)
         if value is not record.value:
             record = msgspec.structs.replace(record, value=value)
@@ -136,11 +168,13 @@ class Summary:
     Attributes:
         params: parameters by name; of several values the latest wins.
         metrics: summaries by name.
+        attachments: in the order in which they were recorded, each name once.
         damaged: one line for each record that could not be read.
     """
 
     params: dict[str, Json] = field(default_factory=dict)
     metrics: dict[str, MetricSummary] = field(default_factory=dict)
+    attachments: list[Attachment] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
 
@@ -152,6 +186,7 @@ def summarize(records: Iterable[Record]) -> Summary:
     """
     result = Summary()
     times: dict[str, tuple[float, str]] = {}
+    attached: list[AttachmentRecord] = []
     for record in records:
         if isinstance(record, Metric):
             _fold(result.metrics, record)
@@ -160,7 +195,36 @@ def summarize(records: Iterable[Record]) -> Summary:
             if record.name not in times or times[record.name] <= key:
                 times[record.name] = key
                 result.params[record.name] = record.value
+        elif isinstance(record, AttachmentRecord):
+            attached.append(record)
+    attached.sort(key=lambda r: (r.time, r.name, r.digest, r.media_type))
+    result.attachments = unique_names(record.attachment() for record in attached)
     return result
+
+
+def unique_names(attachments: Iterable[Attachment]) -> list[Attachment]:
+    """Return attachments with a name each, and the same content under one name once (ADR 7).
+
+    Of several contents of one name, the later ones get a number: ``plot (2)``.
+    """
+    found: dict[str, Attachment] = {}
+    for attachment in attachments:
+        for name in _numbered(attachment.name):
+            known = found.get(name)
+            if known is None:
+                found[name] = replace(attachment, name=name)
+            elif (known.digest, known.media_type) != (attachment.digest, attachment.media_type):
+                continue
+            break
+    return list(found.values())
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name} ({number})"
+        number += 1
 
 
 def _fold(metrics: dict[str, MetricSummary], record: Metric) -> None:

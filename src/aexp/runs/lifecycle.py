@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from aexp.errors import InvalidTransitionError
-from aexp.model.status import is_terminal
+from aexp.runs.closing import close_attempt
 from aexp.runs.code_state import code_state
-from aexp.runs.transition import begin_attempt, change_status, environment_of
+from aexp.runs.transition import begin_attempt, environment_of
 from aexp.workspace.active import ActiveAttempt, activate
 from aexp.workspace.store import RunStore
 
@@ -59,34 +58,7 @@ def lifecycle(
         raise
     finally:
         stop.set()
-        try:
-            attempt.close()
-        finally:  # a full disk loses metrics, but must not leave the run running
-            end_attempt(store, job_id, attempt_id, status, ended_by, problem)
-
-
-def end_attempt(
-    store: RunStore,
-    job_id: str,
-    attempt_id: str,
-    status: str,
-    ended_by: str,
-    problem: dict[str, str] | None,
-) -> None:
-    """End an attempt that this process owns, keeping a terminal status it has already (trap 7)."""
-    record = store.read_sound(job_id)
-    lost = record.status == "abandoned" and record.document.get("ended_by") == "lost"
-    if is_terminal(record.status) and not lost:
-        return
-    if record.document.get("attempt_id") != attempt_id:
-        return
-    try:
-        change_status(
-            store, job_id, status, ended_by=ended_by, error=problem, attempt_id=attempt_id
-        )
-    except InvalidTransitionError:
-        if not is_terminal(store.read_sound(job_id).status):
-            raise
+        close_attempt(store, job_id, attempt_id, status, ended_by, problem, attempt=attempt)
 
 
 def how_it_ended(error: BaseException) -> tuple[str, str, dict[str, str] | None]:

@@ -45,7 +45,7 @@ from aexp.workspace.store import RunRecord, RunStore
 ATTEMPT_KEYS: Final = (
     "attempt_id", "status", "ended_by", "error", "started_at", "ended_at", "wallclock_s",
     "owner", "tracker", "params", "tags", "note", "attachments", "inputs", "outputs", "workflow",
-    "environment", "sweep",
+    "environment", "sweep", "sealed", "registry_error",
 )  # fmt: skip
 """What belongs to one attempt and moves to ``attempts`` when the next begins."""
 
@@ -121,7 +121,7 @@ def begin_attempt(
         record = RunRecord(job_id, {}, document, store.workspace)
         if record.status == "running":
             _refuse_if_owned(store, record)
-            document = _ended(document, "abandoned", "lost", None, utc_now())
+            document = ended_document(document, "abandoned", "lost", None, utc_now())
         if record.status == "complete" and not again:
             raise InvalidTransitionError(
                 f"run {job_id} is complete already", hint="record a new attempt with --again"
@@ -149,13 +149,11 @@ def say_if_retracted(layout: Layout, job_id: str) -> None:
     facts = retracted_facts(layout, job_id)
     if facts is None:
         return
-    line = (
+    say_line(
         f"[aexp ledger] run {job_id} was retracted on {facts.get('at', '')[:10]}:"
         f" {facts.get('reason', '')}; what it records stays on this machine"
-        " (another state point is another run)\n"
+        " (another state point is another run)"
     )
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(line)
 
 
 def _refuse_if_owned(store: RunStore, record: RunRecord) -> None:
@@ -178,8 +176,8 @@ def _shelve(document: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
-def _ended(
-    document: dict[str, Json],
+def ended_document(
+    document: Mapping[str, Json],
     status: str,
     ended_by: str,
     error: Mapping[str, str] | None,
@@ -187,6 +185,16 @@ def _ended(
     *,
     set_ended_at: bool = True,
 ) -> dict[str, Json]:
+    """Return the document as it is when its attempt has ended.
+
+    Args:
+        document: of a run that goes on, or that was given up as lost.
+        status: the terminal status.
+        ended_by: how it ended.
+        error: ``type`` and ``message`` of what went wrong.
+        now: the end.
+        set_ended_at: write ``ended_at`` and ``wallclock_s`` too.
+    """
     result = {k: v for k, v in document.items() if k not in ("error", "owner")}
     result.update(status=status, ended_by=ended_by)
     result.setdefault("attempt_id", new_attempt_id())
@@ -198,6 +206,11 @@ def _ended(
         if seconds is not None:
             result["wallclock_s"] = seconds
     return result
+
+
+def is_lost(record: RunRecord) -> bool:
+    """Return whether a run was given up because nobody saw its process end."""
+    return record.status == "abandoned" and record.document.get("ended_by") == "lost"
 
 
 def change_status(
@@ -246,9 +259,52 @@ def change_status(
             return store.read(job_id)
         if record.status == "abandoned":
             document.pop("ended_at", None)
-        document = _ended(
+        document = ended_document(
             document, status, str(ended_by), error, utc_now(), set_ended_at=set_ended_at
         )
+        return _write_and_promote(store, record, document)
+
+
+def finish_attempt(
+    store: RunStore,
+    job_id: str,
+    attempt_id: str,
+    status: str,
+    ended_by: str,
+    error: Mapping[str, str] | None,
+    *,
+    now: datetime,
+    facts: Mapping[str, Json],
+) -> RunRecord:
+    """End an attempt that the caller owns, and promote it.
+
+    A terminal status that it has already is kept (trap 7), unless it was given up as lost; it
+    only gets ``facts`` then.
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        attempt_id: the attempt.
+        status: the terminal status.
+        ended_by: how it ended.
+        error: ``type`` and ``message`` of what went wrong.
+        now: the end.
+        facts: more for the document.
+
+    Raises:
+        InvalidTransitionError: another attempt has begun meanwhile; nothing was changed.
+        UsageError: ``status`` or ``ended_by`` is none.
+        NotFoundError, CorruptDataError, StorageError: as :meth:`RunStore.update`.
+    """
+    check_ended_by(check_status(status), ended_by)
+    with store.lock(job_id):
+        record = store.read_sound(job_id)
+        document = dict(record.document)
+        if document.get("attempt_id") != attempt_id:
+            raise InvalidTransitionError(f"run {job_id} has begun another attempt meanwhile")
+        if not is_terminal(record.status) or is_lost(record):
+            document = ended_document(document, status, ended_by, error, now)
+        document.update(facts)
         return _write_and_promote(store, record, document)
 
 
@@ -299,11 +355,20 @@ def remember_failure(store: RunStore, record: RunRecord, error: Exception) -> No
 
     The caller holds the run's lock.
     """
-    reason = " ".join(str(error).split()) or type(error).__name__
-    reason = reason.replace(f"{store.layout.root}/", "")
-    line = f"[aexp ledger] promote_to_ledger failed for {record.job_id}: {reason}\n"
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(line)
+    reason = one_line_of(error, store.layout)
+    say_line(f"[aexp ledger] promote_to_ledger failed for {record.job_id}: {reason}")
     remembered = {**record.document, "ledger_error": {"at": time.time(), "reason": reason}}
     with contextlib.suppress(AexpError, OSError):
         store.write_document(record.job_id, remembered)
+
+
+def one_line_of(error: Exception, layout: Layout) -> str:
+    """Return what an error says, on one line and with paths relative to the root."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason.replace(f"{layout.root}/", "")
+
+
+def say_line(line: str) -> None:
+    """Say one line on standard error: what went wrong beside a run, which goes on (RUN-04)."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{line}\n")

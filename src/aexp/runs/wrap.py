@@ -15,9 +15,10 @@ from aexp import settings
 from aexp.errors import AexpError, LockTimeoutError, NotFoundError
 from aexp.process import CommandOutcome, run_command
 from aexp.repo import Layout
+from aexp.runs.closing import close_attempt
 from aexp.runs.code_state import code_state
 from aexp.runs.create import create
-from aexp.runs.lifecycle import HEARTBEAT_S, end_attempt
+from aexp.runs.lifecycle import HEARTBEAT_S
 from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
 from aexp.workspace.store import RunRecord, RunStore
 
@@ -138,7 +139,7 @@ def _run_as_owner(
         raise
     finally:
         stop.set()
-        end_attempt(store, job_id, attempt_id, status, ended_by, problem)
+        close_attempt(store, job_id, attempt_id, status, ended_by, problem, logs=[log])
 
 
 def _is_interrupt(error: BaseException) -> bool:

@@ -138,6 +138,19 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def sync_file(path: Path) -> None:
+    """Flush the content of a file to the disk.
+
+    Raises:
+        OSError: it is not there, or the disk refused.
+    """
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A file of a batch, written under a temporary name."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aexp import settings
+from aexp.errors import RunClosedError
 from aexp.workspace.streams import StreamWriter
 
 _opening = threading.Lock()
@@ -40,10 +41,24 @@ class ActiveAttempt:
     attempt_id: str
     folder: Path
     _writer: StreamWriter | None = field(default=None, repr=False)
+    _held: ExitStack = field(default_factory=ExitStack, repr=False)
+    _is_closed: bool = field(default=False, repr=False)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the attempt was closed in this process."""
+        return self._is_closed
 
     def writer(self) -> StreamWriter:
-        """Return this process's stream, opened when first needed and anew after a fork."""
+        """Return this process's stream, opened when first needed and anew after a fork.
+
+        Raises:
+            RunClosedError: the attempt was closed (REC-01).
+            StorageError: the disk refused.
+        """
         with _opening:
+            if self._is_closed:
+                raise RunClosedError(f"run {self.job_id} is closed")
             writer = self._writer
             if writer is None or writer.pid != os.getpid() or writer.closed:
                 writer = StreamWriter(self.folder, job_id=self.job_id, attempt_id=self.attempt_id)
@@ -51,9 +66,22 @@ class ActiveAttempt:
             return writer
 
     def close(self) -> None:
-        """Make everything recorded durable."""
+        """Hand everything recorded to the operating system, and take nothing more.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        self._is_closed = True
         if self._writer is not None:
             self._writer.close()
+
+    def hold(self, what: AbstractContextManager[object]) -> None:
+        """Keep ``what`` until the attempt's bytes are sealed, or this process ends."""
+        self._held.enter_context(what)
+
+    def release(self) -> None:
+        """Let go of what :meth:`hold` keeps."""
+        self._held.close()
 
 
 _stack: list[ActiveAttempt] = []

@@ -7,6 +7,8 @@ One file per attempt and process, so that nobody ever appends to another's file
 from __future__ import annotations
 
 import atexit
+import contextlib
+import heapq
 import os
 import secrets
 import socket
@@ -29,6 +31,7 @@ from aexp.model.stream import (
     encode_record,
     summarize,
 )
+from aexp.storage.atomic import sync_file, sync_folder
 from aexp.storage.jsonl import LineWriter, bad_line, read_lines
 from aexp.storage.state import file_state
 
@@ -163,6 +166,16 @@ def stream_files(run_folder: Path, attempt_id: str) -> list[Path]:
         return []
 
 
+def sync_streams(run_folder: Path, attempt_id: str) -> None:
+    """Make the streams of an attempt survive a power failure, as far as the disk can."""
+    for path in stream_files(run_folder, attempt_id):
+        with contextlib.suppress(OSError):
+            sync_file(path)
+    with contextlib.suppress(OSError):
+        for folder in (streams_folder(run_folder, attempt_id), run_folder / STREAMS_DIR):
+            sync_folder(folder)
+
+
 def stream_states(run_folder: str) -> bytes:
     """Return text that changes whenever a stream of the run does; empty without streams."""
     found: list[str] = []
@@ -201,20 +214,43 @@ def read_stream(path: Path) -> Iterator[Record]:
         yield record
 
 
+def attempt_records(
+    run_folder: Path, attempt_id: str, damaged: list[str] | None = None
+) -> Iterator[Record]:
+    """Yield the records of all streams of one attempt, in order of time.
+
+    The streams of several processes are read side by side, so that memory does not grow with
+    them; the order is the same each time.
+
+    Args:
+        run_folder: the run's folder.
+        attempt_id: the attempt.
+        damaged: gets a line for each stream that cannot be read to its end.
+    """
+    files = stream_files(run_folder, attempt_id)
+    streams = [_readable(path, [] if damaged is None else damaged) for path in files]
+    if len(streams) == 1:
+        return streams[0]
+    return heapq.merge(*streams, key=_moment)
+
+
+def _moment(record: Record) -> float:
+    return record.time
+
+
+def _readable(path: Path, damaged: list[str]) -> Iterator[Record]:
+    try:
+        yield from read_stream(path)
+    except (CorruptDataError, OSError) as error:
+        damaged.append(str(error))
+
+
 def summarize_attempt(run_folder: Path, attempt_id: str) -> Summary:
     """Return what all streams of one attempt come to.
 
     A damaged stream gives what can be read before the damage, and a line in ``damaged``.
     """
     damaged: list[str] = []
-
-    def records() -> Iterator[Record]:
-        for path in stream_files(run_folder, attempt_id):
-            try:
-                yield from read_stream(path)
-            except (CorruptDataError, OSError) as error:
-                damaged.append(str(error))
-
-    summary = summarize(records())
+    summary = summarize(attempt_records(run_folder, attempt_id, damaged))
     summary.damaged.extend(damaged)
     return summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +149,12 @@ class RefTable:
         """Keep every other process from changing refs, and give those of a kind."""
         with sqlite.connect(self._path) as connection, sqlite.transaction(connection):
             yield _select(connection, self._path, "WHERE kind = ? ORDER BY name", (kind,))
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], int]]:
+        """Give a function that answers another number once a ref has been changed."""
+        with sqlite.connect(self._path) as connection:
+            yield lambda: int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def _select(self, clause: str, values: Iterable[str]) -> list[Ref]:
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from aexp.errors import CorruptDataError, UsageError
-from aexp.model.oci import Descriptor, Index, Manifest, decode_manifest
+from aexp.errors import CorruptDataError, NotFoundError, StorageError, UsageError
+from aexp.model.oci import MANIFEST, Descriptor, Index, Manifest, decode_manifest
 from aexp.registry import leases, projection
 from aexp.registry.blobs import Blob, Blobs, Progress, missing
 from aexp.registry.leases import Lease
@@ -83,7 +83,7 @@ class Registry:
                 raise storage_error(error, self.root) from error
             self._refs.create()
             with self._refs.held(ARTIFACT) as named:
-                projection.write(self.root, named, self.size)
+                projection.write(self.root, named, self.describe)
             projection.write_layout(self.root)
             sync_folder(self.root)
         self._is_ready = True
@@ -209,17 +209,32 @@ class Registry:
     def put_manifest(self, manifest: Manifest | Index) -> Descriptor:
         """Store a manifest or an index.
 
+        What it names is touched, as if it were stored anew: until a ref reaches the manifest, only
+        its age and the writer's lease keep it from a collection (GC-03).
+
         Raises:
             NotFoundError: a blob that it names is not there.
         """
-        for child in manifest.children():
-            if not self.has(child.digest):
-                raise missing(child.digest)
+        self.initialise()
+        with self.writing():
+            for child in manifest.children():
+                if not self._touch(child.digest):
+                    raise missing(child.digest)
         data = manifest.encode()
         blob = self.put(data)
         return Descriptor(
             manifest.media_type, blob.digest, blob.size, artifact_type=manifest.artifact_type
         )
+
+    def _touch(self, digest: str) -> bool:
+        """Renew a blob's time; return whether it is there."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            return self.has(digest)  # of another user of a shared registry, who alone may touch it
+        return True
 
     def manifest(self, digest: str) -> Manifest | Index:
         """Return the manifest or index ``digest``, verified.
@@ -237,6 +252,17 @@ class Registry:
             if digest in error.message:
                 raise
             raise CorruptDataError(f"{digest}: {error.message}") from None
+
+    def describe(self, digest: str) -> Descriptor | None:
+        """Return what can be told of a manifest; None when it is missing."""
+        size = self.size(digest)
+        if size is None:
+            return None
+        try:
+            found = self.manifest(digest)
+        except (CorruptDataError, NotFoundError, StorageError):
+            return Descriptor(MANIFEST, digest, size)
+        return Descriptor(found.media_type, digest, size, artifact_type=found.artifact_type)
 
     # --- refs ----------------------------------------------------------------------------
 
@@ -265,7 +291,7 @@ class Registry:
         """Write ``index.json`` anew from the refs, for other tools (REG-01)."""
         # The database's own lock keeps an older projection from following a newer one.
         with self._refs.held(ARTIFACT) as named:
-            projection.write(self.root, named, self.size)
+            projection.write(self.root, named, self.describe)
 
     def ref(self, name: str) -> Ref | None:
         """Return the ref of that name, None when there is none."""
@@ -274,6 +300,10 @@ class Registry:
     def refs(self, *, kind: str | None = None, session: str | None = None) -> list[Ref]:
         """Return refs by name: all, or those of one kind, or of one session."""
         return self._refs.find(kind, session)
+
+    def watched_refs(self) -> AbstractContextManager[Callable[[], int]]:
+        """Give a function that answers another number once anybody has changed a ref."""
+        return self._refs.watched()
 
     # --- protection ----------------------------------------------------------------------
 

@@ -11,17 +11,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 from aexp.errors import UsageError
 from aexp.model.attachment import Attachment, check_attachment_name, check_media_type
-from aexp.recording.codecs import AnyCodec, encode_with, usable
+from aexp.recording import ommx
+from aexp.recording.codecs import AnyCodec, codec_name, encode_with, usable
 from aexp.recording.formats import PARQUET, encode_json, encode_table
 from aexp.recording.reading import RESERVED, Readable
 
 CODEC = "dev.aexp.codec"
 """The annotation that tells people which codec made an attachment; nothing is loaded by it."""
 
+T = TypeVar("T")
 _claiming = threading.Lock()
 
 
@@ -119,6 +121,106 @@ class Attaching(Readable):
         """
         self._attach(name, PARQUET, lambda: encode_table(table), filename=_with(name, ".parquet"))
 
+    def log_figure(self, name: str, figure: object, format: str = "png", **options: object) -> None:
+        """Attach a picture of a matplotlib figure, or of anything with ``savefig``.
+
+        The same figure gives the same bytes: the picture holds no date.
+
+        Args:
+            name: what it is called here.
+            figure: the figure, an axes of it, or ``matplotlib.pyplot`` for the current one.
+            format: ``png``, ``svg``, ``pdf``, ``jpg``, ``webp``, ``tif`` or ``eps``.
+            options: for ``savefig``, for example ``dpi=200``.
+
+        Raises:
+            UsageError: it has no ``savefig``, the format is none of those, or the name is taken;
+                nothing is written.
+            RunClosedError: the run or session is closed.
+            StorageError: the disk refused.
+        """
+        from aexp.recording.figures import draw, media_type_of_format
+
+        self._attach(
+            name,
+            media_type_of_format(format),
+            lambda: draw(figure, format, options),
+            filename=_with(name, f".{format}"),
+        )
+
+    def log_call(
+        self,
+        function: Callable[..., T],
+        /,
+        *args: object,
+        codec: AnyCodec = None,
+        output_codec: AnyCodec = None,
+        **options: object,
+    ) -> T:
+        """Call ``function(*args, **options)``, record the call, and return what it returns.
+
+        Arguments and result are stored as attachments, the arguments as they are before the
+        call; options are stored as they can be shown. A call that raises is recorded as failed,
+        and what it raised goes on to the caller (REC-06).
+
+        Args:
+            function: what to call.
+            args: what goes in; numpy arrays, DataFrames, text, bytes, OMMX's messages, whatever
+                an installed codec accepts, and everything that has a JSON form.
+            codec: stores the arguments, whatever they are.
+            output_codec: stores the result, whatever it is.
+            options: keyword arguments of the call. They are no parameters of the run.
+
+        Raises:
+            UsageError: an argument cannot be stored; the call was not made.
+            RunClosedError: the run or session is closed; the call was not made.
+            StorageError: the disk refused.
+        """
+        from aexp.recording.calls import Work, record_call
+
+        result: T = record_call(self, Work(function, args, options, codec, output_codec))
+        return result
+
+    def log_solve(self, adapter: Any, instance: object, **kwargs: object) -> Any:
+        """Solve an instance with an adapter, record it, and return the solution (REC-06).
+
+        The adapter gets a copy, and the instance is stored as it is.
+
+        Args:
+            adapter: a class (or an object) with ``solve(instance, **kwargs)``.
+            instance: the problem.
+            kwargs: for ``adapter.solve``; they are stored as the call's options.
+
+        Raises:
+            UsageError: the adapter has no ``solve``, or the instance cannot be copied or stored;
+                nothing was solved.
+            RunClosedError: the run or session is closed; nothing was solved.
+            StorageError: the disk refused.
+        """
+        from aexp.recording.calls import record_call, solve_work
+
+        self._check_open()
+        return record_call(self, solve_work(adapter, instance, kwargs))
+
+    def log_instance(self, name: str, instance: object) -> None:
+        """Attach an ``ommx.v1.Instance``; raises as :meth:`log_with_codec` (REC-07)."""
+        self._attach_message(ommx.INSTANCE, name, instance)
+
+    def log_parametric_instance(self, name: str, pi: object) -> None:
+        """Attach an ``ommx.v1.ParametricInstance``; raises as :meth:`log_with_codec` (REC-07)."""
+        self._attach_message(ommx.PARAMETRIC_INSTANCE, name, pi)
+
+    def log_solution(self, name: str, solution: object) -> None:
+        """Attach an ``ommx.v1.Solution``; raises as :meth:`log_with_codec` (REC-07)."""
+        self._attach_message(ommx.SOLUTION, name, solution)
+
+    def log_sample_set(self, name: str, sample_set: object) -> None:
+        """Attach an ``ommx.v1.SampleSet``; raises as :meth:`log_with_codec` (REC-07)."""
+        self._attach_message(ommx.SAMPLE_SET, name, sample_set)
+
+    def _attach_message(self, codec: ommx.OmmxCodec, name: str, value: object) -> None:
+        note = ommx.annotations_of(value)
+        self._attach(name, codec.media_type, lambda: codec.encode(value), annotations=note)
+
     def _attach(
         self,
         name: str,
@@ -152,6 +254,16 @@ class Attaching(Readable):
         with self._claim_free(checked):
             yield checked
 
+    def _claim_call(self) -> int:
+        """Return the number of the next recorded call, which nobody else gets."""
+        with _claiming:
+            number: int = self.__dict__.get("_next_call", 0)
+            known = self._attachments()
+            while any(f"{RESERVED}{number}{part}" in known for part in ("", "/input")):
+                number += 1
+            self.__dict__["_next_call"] = number + 1
+        return number
+
     @contextmanager
     def _claim_free(self, name: str) -> Iterator[None]:
         self._check_open()
@@ -168,12 +280,6 @@ class Attaching(Readable):
         finally:
             with _claiming:
                 claimed.discard(name)
-
-
-def codec_name(codec: AnyCodec) -> str:
-    """Return the name of a codec's class, for people."""
-    kind = codec if isinstance(codec, type) else type(codec)
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _with(name: str, suffix: str) -> str:

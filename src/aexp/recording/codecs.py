@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from aexp.errors import AexpError, CorruptDataError, UsageError
 from aexp.model.attachment import check_media_type
-from aexp.recording import formats
+from aexp.recording import formats, ommx
 
 T = TypeVar("T", contravariant=True)
 ENTRY_POINTS = "aexp.codecs"
@@ -178,15 +179,22 @@ def encode_with(codec: Codec[Any], value: object) -> bytes:
 
 def codec_for_value(value: object) -> Codec[Any] | None:
     """Return the codec that takes ``value``, None when there is none but perhaps JSON."""
-    for codec in (*_built_in(), *_ommx(), *_installed()):
+    for codec in (*_built_in(), *ommx.CODECS, *_installed()):
         accepts = getattr(codec, "accepts", None)
         if callable(accepts) and accepts(value):
             return codec
     return None
 
 
-def decode_as(media_type: str, data: bytes) -> object:
+def decode_as(
+    media_type: str, data: bytes, annotations: Mapping[str, str] = MappingProxyType({})
+) -> object:
     """Return what ``data`` is by its media type; bytes where no codec knows it (SES-06).
+
+    Args:
+        media_type: decides, and nothing else does.
+        data: the bytes.
+        annotations: of the attachment; OMMX keeps titles and authors in them.
 
     Raises:
         CorruptDataError: the data is not what its media type says.
@@ -204,7 +212,12 @@ def decode_as(media_type: str, data: bytes) -> object:
     if kind == formats.PARQUET:
         return formats.decode_table(data)
     codec = _by_media_type(kind)
-    return data if codec is None else decode_with(codec, data)
+    if codec is None:
+        return data
+    value = decode_with(codec, data)
+    if isinstance(codec, ommx.OmmxCodec):
+        ommx.annotate(value, annotations)
+    return value
 
 
 def decode_with(codec: Codec[Any], data: bytes) -> object:
@@ -225,8 +238,6 @@ def decode_with(codec: Codec[Any], data: bytes) -> object:
 
 
 def _by_media_type(media_type: str) -> Codec[Any] | None:
-    from aexp.recording import ommx
-
     own = ommx.codec_of_media_type(media_type)
     if own is not None:
         return own
@@ -238,12 +249,6 @@ def _by_media_type(media_type: str) -> Codec[Any] | None:
 
 def _built_in() -> tuple[Codec[Any], ...]:
     return tuple(usable(codec) for codec in (TextCodec, BytesCodec, ArrayCodec, FrameCodec))
-
-
-def _ommx() -> tuple[Codec[Any], ...]:
-    from aexp.recording import ommx
-
-    return ommx.CODECS
 
 
 class _Entry(Protocol):
@@ -294,6 +299,11 @@ def forget_installed() -> None:
         _codecs.clear()
 
 
+def codec_name(codec: object) -> str:
+    """Return ``module.class`` of a codec, for people; nothing is ever loaded by it."""
+    kind = codec if isinstance(codec, type) else type(codec)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _name(codec: object) -> str:
-    kind: Callable[..., object] = codec if isinstance(codec, type) else type(codec)
-    return kind.__name__
+    return codec_name(codec).rpartition(".")[2]

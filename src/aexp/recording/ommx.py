@@ -6,12 +6,11 @@ is read.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from aexp.errors import CorruptDataError, UsageError
-from aexp.recording.formats import require
+from aexp.recording.formats import is_instance_of, require
 
 _KINDS = {
     "Instance": "application/org.ommx.v1.instance",
@@ -36,8 +35,7 @@ class OmmxCodec:
 
     def accepts(self, value: object) -> bool:
         """Tell whether ``value`` is of this class, without importing OMMX."""
-        known = getattr(sys.modules.get("ommx.v1"), self.kind, None)
-        return isinstance(known, type) and isinstance(value, known)
+        return is_instance_of(value, "ommx.v1", self.kind)
 
     def encode(self, value: Any) -> bytes:
         """Return the message's bytes.

@@ -13,7 +13,7 @@ from aexp.model.attachment import Attachment
 from aexp.recording.codecs import AnyCodec, decode_as, decode_with, usable
 
 if TYPE_CHECKING:
-    from aexp.recording.calls import Call, Solve
+    from aexp.recording.call_records import Call, Solve
     from aexp.registry.store import Registry
 
 RESERVED = "calls/"
@@ -118,14 +118,14 @@ class Readable(ABC):
     @property
     def calls(self) -> list[Call]:
         """The calls that were recorded here, those of :meth:`solves` included, in order."""
-        from aexp.recording.calls import calls_of
+        from aexp.recording.call_records import calls_of
 
         return calls_of(self)
 
     @property
     def solves(self) -> list[Solve]:
         """The calls that ``log_solve`` recorded, in order."""
-        from aexp.recording.calls import Solve
+        from aexp.recording.call_records import Solve
 
         return [call for call in self.calls if isinstance(call, Solve)]
 
@@ -144,7 +144,7 @@ class Readable(ABC):
     def _decoded(self, attachment: Attachment) -> object:
         data = self._registry().read(attachment.digest)
         try:
-            return decode_as(attachment.media_type, data)
+            return decode_as(attachment.media_type, data, attachment.annotations)
         except CorruptDataError as error:
             raise CorruptDataError(
                 f"attachment {attachment.name!r} is not the {attachment.media_type} that it "

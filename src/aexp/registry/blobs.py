@@ -34,8 +34,6 @@ _MANY = 16
 """From so many new files on, one flush of the file system beats a flush of each (trap 79)."""
 _SETTLED_S = 300.0
 """The name of a blob this old has long been on the disk, whoever put it there."""
-_COMPARED = 1 << 20
-"""Content up to this size is compared with what is there already, which mends a damaged blob."""
 _CHUNK = 1 << 20
 
 
@@ -139,7 +137,7 @@ class Blobs:
                     f"{name} holds {digest}, not the {expect} that was promised",
                     hint="it was damaged on its way or in its place; get it again",
                 )
-            if self._reuse(blob, None):
+            if self._reuse(blob, temp):
                 return blob
             os.fsync(fd)
             self._publish(temp, blob)
@@ -223,22 +221,26 @@ class Blobs:
                     if stat.S_ISREG(found.st_mode):
                         yield digest, found
 
-    def _reuse(self, blob: Blob, data: bytes | None) -> bool:
-        """Touch the blob when it is there and whole (REG-02); return whether it was."""
+    def _reuse(self, blob: Blob, content: bytes | Path) -> bool:
+        """Touch the blob when it is there and whole (REG-02); return whether it was.
+
+        Args:
+            blob: what to look for.
+            content: its bytes, or a file that holds them. They are compared, since the content is
+                at hand now to mend a damaged blob with, and may never be again.
+        """
         path = self.path(blob.digest)
-        with self._locked():
-            try:
-                found = os.stat(path)
-                if found.st_size != blob.size or not stat.S_ISREG(found.st_mode):
-                    return False
-                if data is not None and blob.size <= _COMPARED and path.read_bytes() != data:
-                    return False
-                os.utime(path)
-                now = os.stat(path).st_mtime
-            except OSError:
-                # Not there; or of another user of a shared registry, who alone may touch it: the
-                # same content then takes its place, and the new time with it.
+        try:
+            found = os.stat(path)
+            if found.st_size != blob.size or not _holds(path, content):
                 return False
+            with self._locked():
+                os.utime(path)
+            now = os.stat(path).st_mtime
+        except OSError:
+            # Not there, or deleted meanwhile; or of another user of a shared registry, who alone
+            # may touch it: the same content then takes its place, and the new time with it.
+            return False
         if now - found.st_mtime < _SETTLED_S:
             self._sync_names()
         return True
@@ -303,6 +305,21 @@ class _Verified(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def _holds(path: Path, content: bytes | Path) -> bool:
+    """Return whether the file ``path`` holds ``content``, in constant memory."""
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(path.open("rb", buffering=0))
+        wanted = (
+            io.BytesIO(content)
+            if isinstance(content, bytes)
+            else stack.enter_context(content.open("rb", buffering=0))
+        )
+        while chunk := found.read(_CHUNK):
+            if wanted.read(len(chunk)) != chunk:
+                return False
+        return not wanted.read(1)
 
 
 def missing(digest: str) -> NotFoundError:

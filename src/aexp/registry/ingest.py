@@ -15,7 +15,7 @@ from typing import BinaryIO
 _BUFFER = 1 << 20
 _BUFFERS = 4
 _FLUSHED = 1 << 24
-"""So many bytes are sent on their way to the disk at a time, so that the flush at the end is short."""
+"""So many bytes at a time are sent on to the disk, so that the flush at the end is short."""
 _FICLONE = 0x40049409
 """Linux: make a file share the blocks of another (``ioctl_ficlone(2)``)."""
 

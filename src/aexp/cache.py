@@ -2,20 +2,29 @@
 
 Only large repositories get one. It is a cache (model.md, decision 7): git ignores it, reading
 verbs may write it and nothing else (decision 13), and deleting it costs speed only.
+
+What is remembered of a file has two parts: a small *head*, which is what checks and listings ask
+of every file, and a *body* with the rest. Files are kept in groups of a few dozen to a few
+hundred, each with the states of its files side by side: as long as none of them has changed, a
+group is believed after one comparison and decoded at once, and its bodies are never looked at
+unless somebody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 import aexp
 from aexp.errors import GitError
 from aexp.git import Git
 from aexp.repo import Layout
-from aexp.storage.cache import Cache, Rows, is_settled, may_be_shared_between_hosts, pack_states
-from aexp.storage.state import FileState
+from aexp.storage.cache import Cache, Rows, are_settled, may_be_shared_between_hosts
+from aexp.storage.state import WIDTH
 
 CACHE_REL: Final = ".aexp/index.sqlite"
 MANY: Final = 500
@@ -24,46 +33,166 @@ MANY: Final = 500
 WORTH_SAVING: Final = 100
 """New facts below which they are read again next time instead of being written (half of few)."""
 
+_UNKNOWN: Final = -1
+"""Stands for the state of a file that must be read again: no inode has it."""
+
+
+class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What is asked of every file; the first field of each kind of head.
+
+    Attributes:
+        name: the file, or the run, within its kind.
+    """
+
+    name: str
+
+
+H = TypeVar("H", bound=Head)
+
 
 @dataclass
-class Remembered:
+class Shelf(Generic[H]):
     """The remembered facts of one kind of file, during one reading of all of them.
 
     Args:
         kind: what the facts are about.
+        head: the type of a head.
         cache: where they are kept; None remembers nothing.
-        rows: what was kept.
+        rows: the heads that were kept, by group.
+        files: how many files one name stands for; their states are compared together.
     """
 
     kind: str
+    head: type[H]
     cache: Cache | None
     rows: Rows
-    _new: Rows = field(default_factory=dict)
+    files: int = 1
+    _new: dict[str, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+    _new_facts: int = 0
+    _bodies: Rows | None = None
+    _named: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    _fresh: dict[str, bytes | None] = field(default_factory=dict)
 
-    def get(self, name: str, *states: FileState | None) -> bytes | None:
-        """Return the facts of a file that is in the state it was in, or None."""
-        row = self.rows.get(name)
-        if row is None or row[0] != pack_states(*states):
-            return None
-        return row[1]
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything is remembered at all."""
+        return self.cache is not None
 
-    def put(self, name: str, facts: bytes, *states: FileState | None) -> None:
-        """Remember a file's facts; ``states`` were taken before it was read."""
-        if self.cache is not None and is_settled(*states):
-            self._new[name] = (pack_states(*states), facts)
+    def recall(self, group: str, names: Sequence[str], seen: array[int]) -> list[H | None]:
+        """Return the heads of a group's files, None for each that has to be read.
 
-    def save(self, present: Iterable[str]) -> None:
-        """Keep what is new, and forget what is no longer ``present``. Never fails."""
+        Args:
+            group: which group.
+            names: all names that it has now, in order.
+            seen: the states of their files now.
+        """
+        row = self.rows.get(group)
+        known = [] if row is None else self._decode(row[1])
+        if row is None or not known:
+            return [None] * len(names)
+        if row[0] == seen.tobytes() and [head.name for head in known] == names:
+            return list(known)
+        was = array("q", row[0])
+        width = WIDTH * self.files
+        if len(was) != width * len(known):
+            return [None] * len(names)
+        old = {head.name: (head, was[i * width : (i + 1) * width]) for i, head in enumerate(known)}
+        found: list[H | None] = []
+        for i, name in enumerate(names):
+            head, state = old.get(name, (None, None))
+            found.append(head if state == seen[i * width : (i + 1) * width] else None)
+        return found
+
+    def _decode(self, facts: bytes) -> list[H]:
+        try:
+            return msgspec.msgpack.decode(facts, type=list[self.head])  # type: ignore[name-defined]
+        except msgspec.MsgspecError:
+            return []
+
+    def keep(
+        self,
+        group: str,
+        heads: Sequence[H],
+        seen: array[int],
+        fresh: Mapping[str, bytes | None],
+    ) -> None:
+        """Remember a group some of whose files were read anew.
+
+        Args:
+            group: which group.
+            heads: of all its names, in order.
+            seen: the states of their files, taken before they were read.
+            fresh: the bodies of those that were read, by name; None for one that cannot be kept.
+        """
         if self.cache is None:
             return
-        names = set(present)
-        gone = self.rows.keys() - names
-        if len(self._new) + len(gone) >= min(WORTH_SAVING, len(names) // 2 + 1):
-            self.cache.save(self.kind, self._new, gone)
+        self._fresh.update(fresh)
+        width = WIDTH * self.files
+        states = array("q", seen)
+        bodies: list[bytes] = []
+        old = self._bodies_in(group) if len(fresh) < len(heads) else {}
+        for i, head in enumerate(heads):
+            is_fresh = head.name in fresh
+            body = fresh[head.name] if is_fresh else old.get(head.name)
+            own = states[i * width : (i + 1) * width]
+            if body is None or (is_fresh and not are_settled(own)):
+                states[i * width : (i + 1) * width] = array("q", [_UNKNOWN] * width)
+            elif is_fresh:
+                self._new_facts += 1
+            bodies.append(body or b"")
+        encode = msgspec.msgpack.encode
+        self._new[group] = (states.tobytes(), encode(list(heads)), encode(bodies))
+
+    def body(self, group: str, name: str) -> bytes | None:
+        """Return what is remembered beside a head; None when the file has to be read again.
+
+        That is so when another process has changed the group since its heads were read.
+        """
+        if name in self._fresh:
+            return self._fresh[name]
+        return self._bodies_in(group).get(name)
+
+    def _bodies_in(self, group: str) -> Mapping[str, bytes]:
+        known = self._named.get(group)
+        if known is None:
+            known = self._named[group] = self._read_bodies(group)
+        return known
+
+    def _read_bodies(self, group: str) -> dict[str, bytes]:
+        if self.cache is None or group not in self.rows:
+            return {}
+        if self._bodies is None:
+            self._bodies = self.cache.load(_bodies_of(self.kind))
+        states, facts = self.rows[group]
+        kept = self._bodies.get(group)
+        if kept is None or kept[0] != states:
+            return {}
+        try:
+            bodies = msgspec.msgpack.decode(kept[1], type=list[bytes])
+        except msgspec.MsgspecError:
+            return {}
+        names = [head.name for head in self._decode(facts)]
+        return dict(zip(names, bodies, strict=True)) if len(names) == len(bodies) else {}
+
+    def save(self, present: Iterable[str], count: int) -> None:
+        """Keep what is new, and forget the groups that are no longer ``present``. Never fails.
+
+        Args:
+            present: the groups there are now.
+            count: how many names they have.
+        """
+        if self.cache is None:
+            return
+        gone = self.rows.keys() - set(present)
+        if self._new_facts + len(gone) < min(WORTH_SAVING, count // 2 + 1):
+            return
+        heads = {group: (new[0], new[1]) for group, new in self._new.items()}
+        bodies = {group: (new[0], new[2]) for group, new in self._new.items()}
+        self.cache.save({self.kind: (heads, gone), _bodies_of(self.kind): (bodies, gone)})
 
 
-NOTHING: Final = Remembered("", None, {})
-"""Remembers nothing."""
+def _bodies_of(kind: str) -> str:
+    return f"{kind} +"
 
 
 def open_cache(layout: Layout) -> Cache | None:
@@ -79,11 +208,36 @@ def open_cache(layout: Layout) -> Cache | None:
     return Cache(path, aexp.__version__)
 
 
-def remember(layout: Layout, kind: str, count: int) -> Remembered:
-    """Return what is remembered of ``count`` files of one kind; nothing in a small repository."""
+def shelf(
+    layout: Layout | None, kind: str, head: type[H], count: int, *, files: int = 1
+) -> Shelf[H]:
+    """Return what is remembered of ``count`` names of one kind; nothing in a small repository.
+
+    Args:
+        layout: the repository; None remembers nothing.
+        kind: what the facts are about.
+        head: the type of a head.
+        count: how many names there are.
+        files: how many files one name stands for.
+    """
+    if layout is None or not count:
+        return Shelf(kind, head, None, {}, files)
     large = count >= MANY or (layout.root / CACHE_REL).is_file()
-    cache = open_cache(layout) if large and count else None
-    return Remembered(kind, cache, cache.load(kind)) if cache is not None else NOTHING
+    cache = open_cache(layout) if large else None
+    return Shelf(kind, head, cache, cache.load(kind) if cache is not None else {}, files)
+
+
+def grouped(names: Iterable[str], group_of: Callable[[str], str]) -> dict[str, list[str]]:
+    """Return names by their group, in their order."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        group = group_of(name)
+        known = groups.get(group)
+        if known is None:
+            groups[group] = [name]
+        else:
+            known.append(name)
+    return groups
 
 
 def _is_ignored(layout: Layout) -> bool:

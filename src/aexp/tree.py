@@ -10,13 +10,14 @@ import contextlib
 import errno
 import os
 import struct
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
-from aexp.storage.state import FileState, file_state
+from aexp.storage.state import NO_FILE, file_states
 
 _EMPTY_FILE = frozenset(
     (
@@ -25,8 +26,7 @@ _EMPTY_FILE = frozenset(
     )
 )
 """The object id of an empty file, in repositories of either hash."""
-_OBJECT_ID = struct.Struct("<QqI")
-_NO_FILE_TIME = -1
+_OBJECT_ID = struct.Struct("<qqI")
 
 
 class Tree(Protocol):
@@ -60,11 +60,11 @@ class Tree(Protocol):
     def folders(self, folder: str) -> list[str]:
         """Return the sorted paths of the folders that are directly in ``folder``, on disk only."""
 
-    def state(self, path: str) -> FileState | None:
-        """Return what changes when the file's content does; None when there is no such file.
+    def states(self, paths: Iterable[str]) -> array[int]:
+        """Return what changes when the content of these files does, side by side.
 
-        It is that of the file on disk, or stands for the object in git. To be asked of a path that
-        :meth:`files` has listed.
+        It is the state of each file on disk, or stands for its object in git. To be asked of paths
+        that :meth:`files` has listed.
         """
 
     def conflicted(self, folder: str) -> list[str]:
@@ -135,9 +135,9 @@ class WorkTree:
         except OSError:
             return []
 
-    def state(self, path: str) -> FileState | None:
-        """See :meth:`Tree.state`."""
-        return file_state(f"{self._root}{os.sep}{path}")
+    def states(self, paths: Iterable[str]) -> array[int]:
+        """See :meth:`Tree.states`."""
+        return file_states(f"{self._root}{os.sep}", paths)
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
@@ -271,12 +271,17 @@ class GitTree:
         """See :meth:`Tree.folders`: git has none without files."""
         return []
 
-    def state(self, path: str) -> FileState | None:
-        """See :meth:`Tree.state`: the beginning of the object's id, in the shape of a file's."""
-        oid = self._objects.get(path)
-        if oid is None:
-            return None
-        return (*_OBJECT_ID.unpack(bytes.fromhex(oid)[: _OBJECT_ID.size]), _NO_FILE_TIME)
+    def states(self, paths: Iterable[str]) -> array[int]:
+        """See :meth:`Tree.states`: the beginning of each object's id, in the shape of a file's."""
+        found = array("q")
+        for path in paths:
+            oid = self._objects.get(path)
+            if oid is None:
+                found.extend(NO_FILE)
+            else:
+                found.extend(_OBJECT_ID.unpack(bytes.fromhex(oid)[: _OBJECT_ID.size]))
+                found.append(0)  # an object never changes: it has no times
+        return found
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""

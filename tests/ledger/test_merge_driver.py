@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aexp.ledger import merge_driver
+from aexp.ledger.judge import judge
 from aexp.ledger.merge_driver import (
     DRIVER_COMMAND,
     conflict_text,
@@ -23,7 +24,6 @@ from aexp.ledger.merge_driver import (
     driver_command,
     merge_files,
 )
-from aexp.ledger.store import judge
 from aexp.ledger.versions import sides_of
 from aexp.model.canonical import canonical_bytes, signac_id
 from aexp.model.entry import Parts, encode_entry, merge, put_together, record_digest, take_apart

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from aexp.storage.cache import Cache, is_settled, pack_states
-from aexp.storage.state import file_state
+from aexp.storage.cache import Cache, are_settled
+from aexp.storage.state import NO_FILE, file_state
 
-ROW = (pack_states(None), b"facts")
+ROW = (bytes(32), b"facts")
 
 
 def test_rows_come_back_by_kind_and_go(tmp_path: Path) -> None:
     """model.md 7: what was saved is loaded; dropped names and other kinds are not there."""
     cache = Cache(tmp_path / "index.sqlite", "1")
     assert cache.load("run") == {}
-    assert cache.save("run", {"a": ROW, "b": ROW}, [])
-    assert cache.save("entry", {"a": (ROW[0], b"other")}, [])
-    assert cache.save("run", {"c": ROW}, ["a"])
+    assert cache.save({"run": ({"a": ROW, "b": ROW}, [])})
+    assert cache.save({"entry": ({"a": (ROW[0], b"other")}, [])})
+    assert cache.save({"run": ({"c": ROW}, ["a"])})
     assert cache.load("run") == {"b": ROW, "c": ROW}
     assert cache.load("entry") == {"a": (ROW[0], b"other")}
 
@@ -30,9 +30,9 @@ def test_another_version_believes_nothing_and_begins_anew(tmp_path: Path) -> Non
     """model.md 7: facts judged by another aexp count for nothing."""
     old = Cache(tmp_path / "index.sqlite", "1")
     new = Cache(tmp_path / "index.sqlite", "2")
-    old.save("run", {"a": ROW}, [])
+    old.save({"run": ({"a": ROW}, [])})
     assert new.load("run") == {}
-    assert new.save("run", {"b": ROW}, [])
+    assert new.save({"run": ({"b": ROW}, [])})
     assert new.load("run") == {"b": ROW}
     assert old.load("run") == {}
 
@@ -44,7 +44,7 @@ def test_a_damaged_file_is_no_cache_and_is_replaced(tmp_path: Path, damage: byte
     path.write_bytes(damage)
     cache = Cache(path, "1")
     assert cache.load("run") == {}
-    assert cache.save("run", {"a": ROW}, [])
+    assert cache.save({"run": ({"a": ROW}, [])})
     assert cache.load("run") == {"a": ROW}
 
 
@@ -53,7 +53,7 @@ def test_a_truncated_file_never_raises(tmp_path: Path) -> None:
     path = tmp_path / "index.sqlite"
     cache = Cache(path, "1")
     rows = {f"{number:032x}": (ROW[0], bytes(200)) for number in range(200)}
-    cache.save("run", rows, [])
+    cache.save({"run": (rows, [])})
     whole = path.read_bytes()
     for size in range(0, len(whole), 4096):
         path.write_bytes(whole[:size])
@@ -64,7 +64,7 @@ def test_a_row_that_was_torn_is_not_believed(tmp_path: Path) -> None:
     """trap 9: after a power failure a page may hold anything; each row proves itself."""
     path = tmp_path / "index.sqlite"
     cache = Cache(path, "1")
-    cache.save("run", {"a": (ROW[0], b"the truth"), "b": ROW}, [])
+    cache.save({"run": ({"a": (ROW[0], b"the truth"), "b": ROW}, [])})
     path.write_bytes(path.read_bytes().replace(b"the truth", b"the lie :"))
     assert cache.load("run") == {"b": ROW}
 
@@ -73,17 +73,17 @@ def test_a_busy_or_read_only_cache_is_left_alone(tmp_path: Path) -> None:
     """model.md 13: a reader waits for nobody; it goes without."""
     path = tmp_path / "index.sqlite"
     cache = Cache(path, "1")
-    cache.save("run", {"a": ROW}, [])
+    cache.save({"run": ({"a": ROW}, [])})
     other = sqlite3.connect(path, isolation_level=None)
     try:
         other.execute("BEGIN EXCLUSIVE")
-        assert not cache.save("run", {"b": ROW}, [])
+        assert not cache.save({"run": ({"b": ROW}, [])})
         assert cache.load("run") == {}
     finally:
         other.close()
     assert cache.load("run") == {"a": ROW}
     (tmp_path / "file").write_text("")
-    assert not Cache(tmp_path / "file" / "index.sqlite", "1").save("run", {"a": ROW}, [])
+    assert not Cache(tmp_path / "file" / "index.sqlite", "1").save({"run": ({"a": ROW}, [])})
 
 
 def test_every_change_of_a_file_changes_its_state(tmp_path: Path) -> None:
@@ -113,10 +113,11 @@ def test_a_file_written_just_now_is_not_settled() -> None:
     """model.md 7: within one tick of the clock two contents can have one state."""
     second = 1_000_000_000
     fine = 1_700_000_000 * second + 123_456_789
-    assert not is_settled((1, 1, fine, fine), now_ns=fine + 5_000_000)
-    assert is_settled((1, 1, fine, fine), now_ns=fine + 50_000_000)
+    assert not are_settled((1, 1, fine, fine), now_ns=fine + 5_000_000)
+    assert are_settled((1, 1, fine, fine), now_ns=fine + 50_000_000)
     coarse = 1_700_000_000 * second
-    assert not is_settled((1, 1, coarse, coarse), now_ns=coarse + second)
-    assert is_settled((1, 1, coarse, coarse), now_ns=coarse + 3 * second)
-    assert not is_settled((1, 1, fine, fine), now_ns=fine - second)
-    assert is_settled(None, now_ns=0)
+    assert not are_settled((1, 1, coarse, coarse), now_ns=coarse + second)
+    assert are_settled((1, 1, coarse, coarse), now_ns=coarse + 3 * second)
+    assert not are_settled((1, 1, fine, fine), now_ns=fine - second)
+    assert are_settled(NO_FILE, now_ns=0)
+    assert not are_settled((*NO_FILE, 1, 1, fine, fine), now_ns=fine)

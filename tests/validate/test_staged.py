@@ -12,7 +12,7 @@ import pytest
 
 from aexp import cache
 from aexp.errors import UsageError
-from aexp.ledger import store
+from aexp.ledger import reading
 from aexp.tree import GitTree
 from aexp.validate import validate_repo
 from tests.support.machines import Machine
@@ -201,13 +201,13 @@ def test_unchanged_objects_are_not_read_again(
     assert staged(world) == world.codes(staged=True) == []
     assert (world.root / ".aexp/index.sqlite").is_file()
     judged: list[str] = []
-    really = store.judge
+    really = reading.judge
 
     def judge(job_id: str, path: str, data: bytes | OSError, **more: bool) -> object:
         judged.append(job_id)
         return really(job_id, path, data, **more)
 
-    monkeypatch.setattr(store, "judge", judge)
+    monkeypatch.setattr(reading, "judge", judge)
     assert staged(world) == []
     assert judged == []
     path = world.root / f".aexp/ledger/{ids[1]}.json"

@@ -6,7 +6,7 @@ with a problem.
 
 from __future__ import annotations
 
-import contextlib
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,13 +17,12 @@ from typing import Any
 import msgspec
 
 from aexp import yaml
-from aexp.cache import NOTHING, remember
+from aexp.cache import Head, grouped, shelf
 from aexp.errors import NotFoundError
 from aexp.kb import frontmatter, markdown
 from aexp.kb.names import FOLDERS, KINDS, LETTERS, Kind, id_of_file
 from aexp.model.issue import Issue
 from aexp.repo import KB_DIR_REL, Layout
-from aexp.storage.state import FileState
 from aexp.tree import Tree
 
 
@@ -83,26 +82,44 @@ def read_artifacts(tree: Tree, *, layout: Layout | None = None) -> list[Artifact
     return sorted(found, key=lambda artifact: artifact.path)
 
 
+class _Remembered(Head, array_like=True, frozen=True, gc=False):
+    """An artifact in the cache: its name is its path, and all of it stands in its head."""
+
+    packed: bytes
+
+
 def _parse_all(tree: Tree, kinds: Mapping[str, Kind], layout: Layout | None) -> Iterator[Artifact]:
     """Yield the artifacts at the paths of ``kinds``, those that are remembered unread."""
-    remembered = (
-        NOTHING if layout is None else remember(layout, f"artifact {tree.label}", len(kinds))
-    )
-    unread: dict[str, FileState | None] = {}
-    for path in kinds:
-        state = tree.state(path) if remembered.cache is not None else None
-        facts = remembered.get(path, state)
-        if facts is None:
-            unread[path] = state
-        else:
-            yield _decoder().decode(facts)
-    for path, data in tree.read_many(unread):
-        artifact = parse_artifact(kinds[path], path, data)
-        if unread[path] is not None and not isinstance(data, OSError):
-            with contextlib.suppress(OverflowError, ValueError, TypeError):  # a huge integer
-                remembered.put(path, msgspec.msgpack.encode(artifact), unread[path])
-        yield artifact
-    remembered.save(kinds)
+    kept = shelf(layout, f"artifact {tree.label}", _Remembered, len(kinds))
+    if not kept.is_kept:
+        for path, data in tree.read_many(kinds):
+            yield parse_artifact(kinds[path], path, data)
+        return
+    # A few dozen are written anew when one of them has changed.
+    groups = grouped(kinds, lambda path: f"{zlib.crc32(path.encode()) % (len(kinds) // 50 + 1)}")
+    for group, paths in groups.items():
+        seen = tree.states(paths)
+        known = dict(zip(paths, kept.recall(group, paths, seen), strict=True))
+        fresh: dict[str, bytes | None] = {}
+        for path, data in tree.read_many([path for path in paths if known[path] is None]):
+            artifact = parse_artifact(kinds[path], path, data)
+            packed = b"" if isinstance(data, OSError) else _pack(artifact)
+            known[path] = _Remembered(path, packed)
+            fresh[path] = packed or None
+            yield artifact
+        for path, head in known.items():
+            if head is not None and path not in fresh:
+                yield _decoder().decode(head.packed)
+        if fresh:
+            kept.keep(group, [head for head in known.values() if head is not None], seen, fresh)
+    kept.save(groups, len(kinds))
+
+
+def _pack(artifact: Artifact) -> bytes:
+    try:
+        return msgspec.msgpack.encode(artifact)
+    except (OverflowError, ValueError, TypeError):  # a huge integer
+        return b""
 
 
 @cache

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aexp.ledger.judge import entry_job_id
 from aexp.ledger.places import entry_path
-from aexp.ledger.store import entry_files, entry_job_id, load_usable
+from aexp.ledger.store import entry_files, load_usable
 from aexp.model.entry import SCHEMA_VERSION, LedgerEntry
 from aexp.repo import LEDGER_DIR_REL, check_machine_label, open_layout
 

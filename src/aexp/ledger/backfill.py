@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import struct
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from aexp.beside import can_work_beside, working_beside
-from aexp.cache import Remembered, remember
+from aexp.cache import Head, Shelf, grouped, shelf
 from aexp.errors import AexpError, NotTerminalError, StorageError
-from aexp.ledger.places import Place, find_entry
+from aexp.ledger.places import Place, find_entry, standing_entries
 from aexp.ledger.promote import (
     Outcome,
     clear_pending,
@@ -28,8 +31,14 @@ from aexp.model.sanitize import Root
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
 from aexp.storage.atomic import BatchWriter, Staged, remove_leftovers
-from aexp.storage.cache import pack_states
-from aexp.storage.state import FileState, file_state, on_one_file_system
+from aexp.storage.state import (
+    NO_FILE,
+    WIDTH,
+    FileState,
+    file_state,
+    file_states,
+    on_one_file_system,
+)
 from aexp.workspace.store import (
     DOCUMENT_FILE,
     STATEPOINT_FILE,
@@ -104,14 +113,18 @@ def backfill(
     report = BackfillReport()
     roots = roots_of(layout)
     ids = store.ids()
-    proved = remember(layout, "promoted", len(ids))
-    job = _Backfill(
-        store, layout, label, roots, _context(roots), report, proved, frozenset(pending(layout))
-    )
-    for start in range(0, len(ids), CHUNK):
-        progress(f"{start} of {len(ids)} runs looked at")
-        job.run(ids[start : start + CHUNK])
-    job.remember(ids)
+    proved = _Proved(store, ids, _context(roots))
+    job = _Backfill(store, layout, label, roots, report, proved, frozenset(pending(layout)))
+    waiting = []
+    for job_id in ids:
+        if job_id in proved.right and job_id not in job.marked:
+            report.skipped.append(job_id)
+        else:
+            waiting.append(job_id)
+    for start in range(0, len(waiting), CHUNK):
+        progress(f"{len(ids) - len(waiting) + start} of {len(ids)} runs looked at")
+        job.run(waiting[start : start + CHUNK])
+    proved.save()
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
@@ -150,6 +163,94 @@ class _Prepared:
     entry: Staged | None = None
 
 
+class _Right(Head, array_like=True, frozen=True, gc=False):
+    """A run whose entry was right.
+
+    Attributes:
+        context: what the entry depended on beside the run's files.
+    """
+
+    context: bytes
+
+
+class _Proved:
+    """Which entries were right when last looked at, with nothing changed since.
+
+    Args:
+        store: the runs.
+        ids: all of them, sorted.
+        context: what entries depend on beside the runs' files.
+    """
+
+    def __init__(self, store: RunStore, ids: Sequence[str], context: bytes) -> None:
+        self._folder = f"{store.workspace}{os.sep}"
+        self._context = context
+        self._shelf: Shelf[_Right] = shelf(
+            store.layout, "promoted", _Right, len(ids), files=len(_LOOKED_AT)
+        )
+        self._count = len(ids)
+        self._groups = grouped(ids, lambda job_id: job_id[:2]) if self._shelf.is_kept else {}
+        entries = standing_entries(store.layout) if self._groups else {}
+        self._seen: dict[str, array[int]] = {}
+        self._heads: dict[str, list[_Right | None]] = {}
+        self._found: dict[str, array[int]] = {}
+        self.right: set[str] = set()
+        for group, names in self._groups.items():
+            seen = array("q")
+            for job_id in names:
+                path = entries.get(job_id)
+                seen.extend(self._states(job_id, file_state(path) if path else None))
+            self._seen[group] = seen
+            self._heads[group] = known = self._shelf.recall(group, names, seen)
+            self.right.update(h.name for h in known if h is not None and h.context == context)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything is remembered at all."""
+        return self._shelf.is_kept
+
+    def _states(self, job_id: str, entry: FileState | None) -> array[int]:
+        folder = f"{self._folder}{job_id}"
+        states = file_states(folder + os.sep, (DOCUMENT_FILE, STATEPOINT_FILE))
+        states.extend(entry or NO_FILE)
+        streams = stream_states(folder)
+        states.extend(_digest(streams) if streams else NO_FILE)
+        return states
+
+    def add(self, job_id: str, seen: Seen) -> None:
+        """Note that an entry is right, if document and entry still are as they were ``seen``."""
+        states = self._states(job_id, seen[1])
+        if tuple(states[:WIDTH]) == (seen[0] or NO_FILE):
+            self._found[job_id] = states
+
+    def save(self) -> None:
+        """Keep it for the next backfill."""
+        for group, names in self._groups.items():
+            seen, heads = self._seen[group], self._heads[group]
+            fresh: dict[str, bytes | None] = {}
+            width = WIDTH * len(_LOOKED_AT)
+            for i, (job_id, head) in enumerate(zip(names, heads, strict=True)):
+                if head is not None and head.context == self._context:
+                    continue
+                found = self._found.get(job_id)
+                fresh[job_id] = None if found is None else b""
+                if found is not None:
+                    seen[i * width : (i + 1) * width] = found
+            if fresh:
+                whole = [_Right(job_id, self._context) for job_id in names]
+                self._shelf.keep(group, whole, seen, fresh)
+        self._shelf.save(self._groups, self._count)
+
+
+_LOOKED_AT: Final = ("document", "state point", "entry", "streams")
+
+
+def _digest(states: bytes) -> tuple[int, int, int, int]:
+    """Return text about states in the shape of a state; it has no times."""
+    first, second = struct.unpack("<qq", hashlib.sha256(states).digest()[:16])
+    return (first, second, 0, 0)
+
+
 @dataclass(frozen=True)
 class _Backfill:
     """One backfill: prepare without locks, write together, publish each run under its lock.
@@ -163,26 +264,15 @@ class _Backfill:
     layout: Layout
     label: str | None
     roots: Sequence[Root]
-    context: bytes
     report: BackfillReport
-    proved: Remembered
+    proved: _Proved
     marked: frozenset[str]
-    right: dict[str, tuple[Seen, bytes]] = field(default_factory=dict)
-
-    def remember(self, ids: Sequence[str]) -> None:
-        """Keep in the cache which entries are right, so that the next backfill need not ask."""
-        for job_id, (seen, facts) in self.right.items():
-            self.proved.put(job_id, facts, *seen)
-        self.proved.save(ids)
 
     def run(self, ids: Sequence[str]) -> None:
-        waiting = [job_id for job_id in ids if not self._is_proved(job_id)]
-        if not waiting:
-            return
         documents, entries = self._writers()
         alone: list[str] = []
         with documents, entries:
-            found = self._prepare_all(waiting, documents, entries)
+            found = self._prepare_all(ids, documents, entries)
             try:
                 documents.flush()
                 entries.flush()
@@ -198,16 +288,6 @@ class _Backfill:
                     alone.append(one.job_id)
         for job_id in alone:  # a full disk, one bad folder, a run that changed meanwhile
             self._promote_alone(job_id)
-
-    def _is_proved(self, job_id: str) -> bool:
-        """Count a run whose entry was right and that has not changed since."""
-        if job_id in self.marked:
-            return False
-        facts = self.proved.get(job_id, *self._see(job_id, find_entry(self.layout, job_id)))
-        if facts is None or facts != self._facts(job_id):
-            return False
-        self.report.skipped.append(job_id)
-        return True
 
     def _writers(self) -> tuple[BatchWriter, BatchWriter]:
         """Return the writers of documents and of entries: one, where one flush does for both."""
@@ -322,18 +402,13 @@ class _Backfill:
             self._note(job_id, promotion.outcome, promotion.replaced)
 
     def _remember_as_right(self, one: _Prepared, seen: Seen) -> None:
-        if self.proved.cache is not None and one.is_home:
-            self.right[one.job_id] = seen, self._facts(one.job_id)
+        if self.proved.is_kept and one.is_home:
+            self.proved.add(one.job_id, seen)
 
     def _see(self, job_id: str, place: Place) -> Seen:
         """Return the state of a run's document and of its entry."""
         document = f"{self.store.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"
         return file_state(document), file_state(place.path)
-
-    def _facts(self, job_id: str) -> bytes:
-        folder = f"{self.store.workspace}{os.sep}{job_id}"
-        statepoint = file_state(f"{folder}{os.sep}{STATEPOINT_FILE}")
-        return self.context + pack_states(statepoint) + stream_states(folder)
 
     def _note(self, job_id: str, outcome: Outcome, replaced: Path | None) -> None:
         if job_id in self.marked:

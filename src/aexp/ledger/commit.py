@@ -18,7 +18,8 @@ from pathlib import Path
 from aexp import settings
 from aexp.errors import CommitSkippedError, GitError
 from aexp.git import Git, GitResult
-from aexp.ledger.store import entry_job_id, judge, load_usable
+from aexp.ledger.judge import entry_job_id, judge
+from aexp.ledger.store import load_usable
 from aexp.repo import INDEX_DIR_REL, LEDGER_DIR_REL, Layout
 from aexp.tree import WorkTree
 

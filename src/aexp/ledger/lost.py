@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from aexp.git import Git
-from aexp.ledger.store import Ledger, entry_job_id, judge
+from aexp.ledger.judge import entry_job_id, judge
+from aexp.ledger.store import Ledger
 from aexp.model.entry import LedgerEntry
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree

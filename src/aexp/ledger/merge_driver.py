@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aexp.errors import AexpError, CorruptDataError
-from aexp.ledger.store import entry_job_id, judge
+from aexp.ledger.judge import entry_job_id, judge
 from aexp.model.canonical import decode_json
 from aexp.model.entry import Parts, encode_entry, merge, put_together, take_apart
 from aexp.repo import LEDGER_DIR_REL

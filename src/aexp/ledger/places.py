@@ -6,6 +6,7 @@ that no setting can contradict the files, and a clone has the layout of what it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -38,6 +39,23 @@ def find_entry(layout: Layout, job_id: str) -> Place:
     if os.path.isfile(usual):  # noqa: PTH113
         return Place(usual, other)
     return Place(other, None)
+
+
+def standing_entries(layout: Layout) -> dict[str, str]:
+    """Return the files of all entries by job id, without those that have one in each layout."""
+    folder = f"{layout.root}{os.sep}{LEDGER_DIR_REL}"
+    found: dict[str, str] = {}
+    doubled: set[str] = set()
+    for above in (folder, *(f"{folder}{os.sep}{shard}" for shard in _SHARDS)):
+        with contextlib.suppress(OSError), os.scandir(above) as files:
+            for file in files:
+                job_id = file.name.removesuffix(".json")
+                if job_id in found:
+                    doubled.add(job_id)
+                found[job_id] = file.path
+    for job_id in doubled:
+        del found[job_id]
+    return found
 
 
 def entry_path(layout: Layout, job_id: str) -> Path:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from aexp.errors import AexpError
+from aexp.ledger.judge import entry_job_id, is_run_file
 from aexp.ledger.merge_driver import sound_parts, union
 from aexp.ledger.places import forget_layout, place_in
 from aexp.ledger.retract import LOCK_NAME
-from aexp.ledger.store import entry_job_id, is_run_file
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.atomic import BatchWriter, Staged, sync_file_systems
 from aexp.storage.lock import file_lock

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from aexp.errors import AexpError, CorruptDataError, GitError, NotFoundError, UsageError
 from aexp.git import Git
+from aexp.ledger.judge import entry_job_id
 from aexp.ledger.merge_driver import merge_files, sound_parts, union
 from aexp.ledger.places import entry_path
-from aexp.ledger.store import entry_job_id
 from aexp.ledger.versions import (
     BASE,
     OURS,

@@ -19,9 +19,9 @@ from typing import Final
 from aexp import settings
 from aexp.errors import GitError
 from aexp.git import Git
+from aexp.ledger.judge import entry_job_id
 from aexp.ledger.merge_driver import DRIVER_NAME, driver_arguments, merge_files
 from aexp.ledger.places import other_place
-from aexp.ledger.store import entry_job_id
 from aexp.ledger.sync_remote import Target, relevant_line
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree

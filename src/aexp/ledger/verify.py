@@ -15,8 +15,9 @@ from typing import Final, Literal
 
 from aexp.errors import NotFoundError, UnsafeValueError, UsageError
 from aexp.git import Git
+from aexp.ledger.judge import LedgerProblem, entry_job_id, is_run_file
 from aexp.ledger.merge_driver import ONLY_OURS
-from aexp.ledger.store import LedgerProblem, entry_job_id, is_run_file, read_ledger
+from aexp.ledger.store import read_ledger
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import resolve_prefix

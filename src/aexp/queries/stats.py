@@ -7,10 +7,12 @@ from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
-from aexp.ledger.store import entry_job_id, read_ledger
+from aexp.ledger.judge import entry_job_id
+from aexp.ledger.store import read_ledger
 from aexp.model.canonical import Json
 from aexp.model.status import RETRACTED
 from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.storage.state import WIDTH
 from aexp.tree import WorkTree
 
 FLAT_LIMIT: Final = 3_000
@@ -101,9 +103,9 @@ def ledger_stats(layout: Layout) -> LedgerStats:
 def _measure(stats: LedgerStats, tree: WorkTree, usable: Container[str]) -> None:
     """Look at the files: where they are, and how large."""
     sizes: list[LargeEntry] = []
-    for path in tree.files(LEDGER_DIR_REL):
-        state = tree.state(path)
-        size = state[1] if state is not None else 0
+    paths = tree.files(LEDGER_DIR_REL)
+    for path, listed in zip(paths, tree.states(paths)[1::WIDTH], strict=True):
+        size = max(listed, 0)  # it may be gone since
         job_id = entry_job_id(path)
         if job_id is None:
             stats.other_files += 1

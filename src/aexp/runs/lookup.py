@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from aexp.errors import NotFoundError
-from aexp.ledger.store import Ledger, entry_files, entry_job_id, read_ledger
+from aexp.ledger.judge import entry_job_id
+from aexp.ledger.store import Ledger, entry_files, read_ledger
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import is_job_id, resolve_prefix

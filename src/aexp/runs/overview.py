@@ -10,9 +10,10 @@ from typing import NamedTuple
 from aexp.errors import GitError
 from aexp.git import Git
 from aexp.ledger.commit import is_record, ledger_changes
+from aexp.ledger.judge import entry_job_id
 from aexp.ledger.lost import lost_entries
 from aexp.ledger.promote import home_layout, pending
-from aexp.ledger.store import Ledger, entry_job_id, read_ledger
+from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout

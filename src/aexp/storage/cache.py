@@ -9,25 +9,22 @@ checksum in each row makes safe: what a power failure has torn is told from what
 from __future__ import annotations
 
 import contextlib
-import struct
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from aexp.storage.state import FileState
+from aexp.storage.state import WIDTH
 
 if TYPE_CHECKING:
     import sqlite3
 
 Rows: TypeAlias = dict[str, tuple[bytes, bytes]]
-"""By name: the packed state of the file, and the facts."""
+"""By name: the states of the files that the facts are about, and the facts."""
 
-_FORMAT = 2
+_FORMAT = 3
 _PATIENCE_S = 0.2
-_STATE = struct.Struct("<QqqqQqqq")
-_NO_FILE: FileState = (0, -1, 0, 0)
 _NETWORK = frozenset(
     {
         *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "afs", "9p", "davfs"),
@@ -72,27 +69,19 @@ class Cache:
             pass
         return {}
 
-    def save(self, kind: str, rows: Mapping[str, tuple[bytes, bytes]], gone: Iterable[str]) -> bool:
-        """Write rows of one kind and drop others; return whether that was possible.
+    def save(self, changes: Mapping[str, tuple[Rows, Iterable[str]]]) -> bool:
+        """Write rows and drop others, all or none; return whether that was possible.
 
         Args:
-            kind: what the facts are about.
-            rows: the new and changed ones.
-            gone: names to drop.
+            changes: by kind, the new and changed rows, and the names to drop.
         """
         import sqlite3
 
         for attempt in (1, 2):
             try:
                 with self._writing() as connection:
-                    connection.executemany(
-                        "DELETE FROM facts WHERE kind = ? AND name = ?",
-                        ((kind, name) for name in gone),
-                    )
-                    connection.executemany(
-                        "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)",
-                        ((kind, name, *row, _checksum(name, *row)) for name, row in rows.items()),
-                    )
+                    for kind, (rows, gone) in changes.items():
+                        _write(connection, kind, rows, gone)
                 return True
             except sqlite3.OperationalError:  # busy, read-only, full
                 return False
@@ -137,16 +126,21 @@ class Cache:
             connection.execute("COMMIT")
 
 
+def _write(connection: sqlite3.Connection, kind: str, rows: Rows, gone: Iterable[str]) -> None:
+    connection.executemany(
+        "DELETE FROM facts WHERE kind = ? AND name = ?", ((kind, name) for name in gone)
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)",
+        ((kind, name, *row, _checksum(name, *row)) for name, row in rows.items()),
+    )
+
+
 def _checksum(name: str, state: bytes, facts: bytes) -> int:
     return zlib.crc32(facts, zlib.crc32(state, zlib.crc32(name.encode())))
 
 
-def pack_states(first: FileState | None, second: FileState | None = None) -> bytes:
-    """Return the states of one or two files as bytes to compare and to keep."""
-    return _STATE.pack(*(first or _NO_FILE), *(second or _NO_FILE))
-
-
-def is_settled(*states: FileState | None, now_ns: int | None = None) -> bool:
+def are_settled(states: Sequence[int], now_ns: int | None = None) -> bool:
     """Return whether files have been left alone long enough that their state tells a later change.
 
     A file that is written twice within one tick of the file system's clock has one state for two
@@ -154,14 +148,14 @@ def is_settled(*states: FileState | None, now_ns: int | None = None) -> bool:
     to 2 s where they have none. A time in the future is never settled.
 
     Args:
-        states: of the files; None for one that is not there.
+        states: of one or several files, side by side.
         now_ns: the present time in nanoseconds since 1970.
     """
     now = time.time_ns() if now_ns is None else now_ns
-    for state in states:
-        if state is None:
+    for start in range(0, len(states), WIDTH):
+        latest = max(states[start + 2], states[start + 3])
+        if latest <= 0:  # no file
             continue
-        latest = max(state[2], state[3])
         tick = 2_000_000_000 if latest % 1_000_000 == 0 else 20_000_000
         if now - latest <= tick:
             return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,14 +19,14 @@ from aexp.errors import CorruptDataError, NotFoundError
 from aexp.git import Git
 from aexp.kb import Artifact, read_artifacts
 from aexp.kb.numbers import NumberLink, Target, number_links, read_target
+from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import pending
-from aexp.ledger.store import Ledger, LedgerProblem, read_ledger
+from aexp.ledger.store import NO_LEDGER, Ledger, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
 from aexp.model.entry import LedgerEntry
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
-from aexp.storage.state import FileState
 from aexp.tree import GitTree, Tree, WorkTree
 from aexp.validate.batches import Batches, Candidate
 from aexp.validate.lost import lost_entries
@@ -37,7 +38,6 @@ StrictRuns = Literal["error", "warn", "off"]
 
 _EXPERIMENT = re.compile(r"E\d{3,}")
 _HYPOTHESIS = re.compile(r"H\d{3,}[A-Za-z0-9.-]*")
-_NO_LEDGER = Ledger({}, {}, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Facts:
     artifacts: Sequence[Artifact] = ()
     findings: tuple[Finding, ...] = ()
     experiments: Mapping[str, ExperimentFacts] = field(default_factory=dict)
-    ledger: Ledger = _NO_LEDGER
+    ledger: Ledger = NO_LEDGER
     records: tuple[RunRecord, ...] = ()
     record_paths: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -177,7 +177,7 @@ class Facts:
     unusable: Mapping[str, LedgerProblem] = field(default_factory=dict)
     unpromoted: tuple[str, ...] = ()
     staged: bool = False
-    waiting: Ledger = _NO_LEDGER
+    waiting: Ledger = NO_LEDGER
     policy: Policy = field(default_factory=Policy)
     policy_problem: str = ""
 
@@ -230,7 +230,7 @@ def gather(
 
     ledger = read_ledger(seen, layout=layout if on_disk or staged else None)
     look_at_git = layout.git_dir is not None and mode == "full" and _cites_anything(findings)
-    waiting = waiting_entries(layout, staged, ledger) if staged and look_at_git else _NO_LEDGER
+    waiting = waiting_entries(layout, staged, ledger) if staged and look_at_git else NO_LEDGER
     store = RunStore(layout)
     if staged:  # the entry is the word that every clone will have; what has none is looked up here
         filed = {*ledger.entries, *waiting.entries}
@@ -434,8 +434,8 @@ class _OneLook:
     def folders(self, folder: str) -> list[str]:
         return self._tree.folders(folder)
 
-    def state(self, path: str) -> FileState | None:
-        return self._tree.state(path)
+    def states(self, paths: Iterable[str]) -> array[int]:
+        return self._tree.states(paths)
 
     def conflicted(self, folder: str) -> list[str]:
         if self._conflicted is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 from aexp.git import Git
-from aexp.ledger.store import Ledger, entry_job_id, is_run_file, judge
+from aexp.ledger.judge import entry_job_id, is_run_file, judge
+from aexp.ledger.store import Ledger
 from aexp.model.entry import LedgerEntry
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.settings import hook_index_file
@@ -38,7 +39,7 @@ def waiting_entries(layout: Layout, index: GitTree, ledger: Ledger) -> Ledger:
         entry, _ = judge(wanted[path], path, data, find_leaks=False)
         if entry is not None:
             entries[entry["job_id"]], paths[entry["job_id"]] = entry, path
-    return Ledger(entries, paths, ())
+    return Ledger.of(entries, paths)
 
 
 def removed_entries(layout: Layout) -> list[str]:

@@ -11,18 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from aexp.cache import remember
 from aexp.clock import utc_now
-from aexp.errors import AexpError, CorruptDataError, NotFoundError, StorageError
+from aexp.errors import CorruptDataError, NotFoundError, StorageError
 from aexp.model.canonical import Json, decode_json
 from aexp.model.ids import is_job_id
 from aexp.model.statepoint import job_id as job_id_of
 from aexp.repo import Layout, run_store_is_gone
 from aexp.storage.atomic import make_folder, storage_error, sync_folder, write_atomic
 from aexp.storage.lock import file_lock
-from aexp.storage.state import file_state
+from aexp.workspace.heads import Heads
 
 STATEPOINT_FILE: Final = "signac_statepoint.json"
 DOCUMENT_FILE: Final = "signac_job_document.json"
@@ -133,26 +130,21 @@ class RunStore:
 
         Of a large store, runs whose files have not changed are taken from the cache.
         """
+        heads = self.heads()
+        for head in heads:
+            yield heads.record(head)
+
+    def heads(self) -> Heads:
+        """Return what is asked of every run, sorted by id, without the rest of its document."""
         workspace = str(self.workspace)
-        ids = self.ids()
-        remembered = remember(self.layout, "run", len(ids))
-        if remembered.cache is None:
-            for job_id in ids:
-                yield self._read(job_id, workspace)
-            return
-        for job_id in ids:
-            folder = f"{workspace}{os.sep}{job_id}{os.sep}"
-            states = file_state(folder + DOCUMENT_FILE), file_state(folder + STATEPOINT_FILE)
-            facts = remembered.get(job_id, *states)
-            if facts is not None:
-                statepoint, document = msgspec.msgpack.decode(facts)
-                yield RunRecord(job_id, statepoint, document, self.workspace)
-                continue
-            record = self._read(job_id, workspace)
-            if (facts := _encode_record(record)) is not None:
-                remembered.put(job_id, facts, *states)
-            yield record
-        remembered.save(ids)
+        return Heads(
+            self.layout,
+            self.workspace,
+            self.ids(),
+            lambda job_id: self._read(job_id, workspace),
+            lambda job_id, point, document: RunRecord(job_id, point, document, self.workspace),
+            (DOCUMENT_FILE, STATEPOINT_FILE),
+        )
 
     def read(self, job_id: str) -> RunRecord:
         """Return one run.
@@ -324,16 +316,6 @@ def _problem(name: str, error: OSError | CorruptDataError) -> str:
     if isinstance(error, CorruptDataError):
         return error.message
     return f"{name} cannot be read: {error.strerror}"
-
-
-def _encode_record(record: RunRecord) -> bytes | None:
-    """Return what may be remembered of a run: nothing of one that is damaged or not itself."""
-    try:
-        if record.problem is not None or job_id_of(record.statepoint) != record.job_id:
-            return None
-        return msgspec.msgpack.encode((record.statepoint, record.document))
-    except (AexpError, OverflowError, ValueError, TypeError):
-        return None
 
 
 def encode_document(value: Mapping[str, Json]) -> bytes:

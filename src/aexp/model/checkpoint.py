@@ -8,7 +8,7 @@ digits of a binary number: n checkpoints write O(n log n) bytes in all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Final
 
 from aexp.errors import CorruptDataError, NewerSchemaError
@@ -30,14 +30,19 @@ class Segment:
 
     Attributes:
         runs: the descriptors of their manifests.
+        apart: the index that lists them, as a blob of its own; None for a short segment, whose
+            runs stand in the checkpoint's own list.
     """
 
     runs: tuple[Descriptor, ...]
+    apart: Descriptor | None = None
 
-    @property
-    def is_listed_apart(self) -> bool:
-        """Whether the segment is a blob of its own, and not part of the checkpoint's own list."""
-        return len(self.runs) >= SMALLEST_SEGMENT
+    @classmethod
+    def of(cls, runs: tuple[Descriptor, ...]) -> Segment:
+        """Return the segment of ``runs``."""
+        if len(runs) < SMALLEST_SEGMENT:
+            return cls(runs)
+        return cls(runs, Descriptor.of(INDEX, cls(runs).index().encode()))
 
     def index(self) -> Index:
         """Return the OCI index that stands for the segment."""
@@ -45,9 +50,7 @@ class Segment:
 
     def listed(self) -> tuple[Descriptor, ...]:
         """Return what stands for the segment in the checkpoint's list."""
-        if not self.is_listed_apart:
-            return self.runs
-        return (Descriptor.of(INDEX, self.index().encode()),)
+        return self.runs if self.apart is None else (self.apart,)
 
 
 def append_run(segments: Sequence[Segment], run: Descriptor) -> tuple[Segment, ...]:
@@ -60,7 +63,7 @@ def append_run(segments: Sequence[Segment], run: Descriptor) -> tuple[Segment, .
     runs: tuple[Descriptor, ...] = (run,)
     while result and len(result[-1].runs) == len(runs):
         runs = result.pop().runs + runs
-    return (*result, Segment(runs))
+    return (*result, Segment.of(runs))
 
 
 def segments_of(runs: Iterable[Descriptor]) -> tuple[Segment, ...]:
@@ -69,7 +72,7 @@ def segments_of(runs: Iterable[Descriptor]) -> tuple[Segment, ...]:
     result: list[Segment] = []
     while left:
         size = 1 << (len(left).bit_length() - 1)
-        result.append(Segment(tuple(left[:size])))
+        result.append(Segment.of(tuple(left[:size])))
         left = left[size:]
     return tuple(result)
 
@@ -152,12 +155,8 @@ class Checkpoint:
 
     facts: CheckpointFacts
     session: Descriptor
-    segments: tuple[Segment, ...] = field(default=())
+    segments: tuple[Segment, ...] = ()
     parent: Descriptor | None = None
-
-    def with_facts(self, **changes: object) -> Checkpoint:
-        """Return the checkpoint with some of its facts changed."""
-        return replace(self, facts=replace(self.facts, **changes))  # type: ignore[arg-type]
 
     def index(self) -> Index:
         """Return the OCI index that stands for the checkpoint."""

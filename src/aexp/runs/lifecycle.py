@@ -18,7 +18,7 @@ from aexp.workspace.store import RunStore
 HEARTBEAT_S: Final = 15.0
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """Raised in the main thread when SIGTERM arrives during a lifecycle."""
 
 
@@ -49,11 +49,11 @@ def lifecycle(
     beats.start()
     status, ended_by, problem = "complete", "exit", None
     try:
-        with activate(attempt), _sigterm_as_exception():
+        with activate(attempt), sigterm_as_exception():
             yield attempt
     except BaseException as error:
         status, ended_by, problem = how_it_ended(error)
-        if isinstance(error, _Terminated):
+        if isinstance(error, Terminated):
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
@@ -63,7 +63,7 @@ def lifecycle(
 
 def how_it_ended(error: BaseException) -> tuple[str, str, dict[str, str] | None]:
     """Return status, ``ended_by`` and error of an attempt that ``error`` ended (RUN-02)."""
-    if isinstance(error, _Terminated):
+    if isinstance(error, Terminated):
         return "stopped", "signal", None
     if isinstance(error, KeyboardInterrupt):
         return "stopped", "interrupt", None
@@ -83,7 +83,7 @@ def _beat(store: RunStore, job_id: str, every: float, stop: threading.Event) -> 
 
 
 @contextmanager
-def _sigterm_as_exception() -> Iterator[None]:
+def sigterm_as_exception() -> Iterator[None]:
     """Turn SIGTERM into an exception, unless the program handles the signal itself."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -91,7 +91,7 @@ def _sigterm_as_exception() -> Iterator[None]:
         return
 
     def raise_it(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise Terminated
 
     signal.signal(signal.SIGTERM, raise_it)
     try:

@@ -17,6 +17,7 @@ from aexp.cli import (
     kb,
     ledger,
     query,
+    registry,
     runs,
     sharing,
     status,
@@ -28,6 +29,7 @@ PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install, uninstall),
     "Hypotheses, experiments, findings": (artifacts, kb),
     "Runs": (runs, query, annotate),
+    "Sessions and bytes": (registry,),
     "Sharing": (sharing, ledger, status),
     "Checking": (validate, doctor),
 }

@@ -75,6 +75,18 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes for people: ``512 B``, ``1.2 kB``, ``3.4 GB`` (powers of 1,000)."""
+    if size < 1000:
+        return f"{size} B"
+    number = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 999.95:
+            return f"{number:.1f} {unit}"
+    return f"{number / 1000:.1f} PB"
+
+
 def within(root: str | os.PathLike[str], text: str) -> str:
     """Return ``text`` with the paths of a repository relative to its root."""
     return text.replace(os.fspath(root) + os.sep, "")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aexp.errors import UsageError
-from aexp.model.stream import Metric, Parameter, check_name
+from aexp.errors import RunClosedError, UsageError
+from aexp.model.attachment import Attachment
+from aexp.model.owner import Owner
+from aexp.model.stream import AttachmentRecord, Metric, Parameter, check_name
+from aexp.recording.attaching import Attaching
 from aexp.workspace.active import ActiveAttempt, active_attempt
+from aexp.workspace.store import DOCUMENT_FILE, read_object
+
+if TYPE_CHECKING:
+    from aexp.registry.store import Registry
 
 
-class ActiveRun:
+class ActiveRun(Attaching):
     """The run that is going on around the caller.
 
     What is logged goes to a stream of this process alone (``docs/format/stream.md``); the owner
@@ -86,6 +95,46 @@ class ActiveRun:
     def flush(self) -> None:
         """Hand everything logged so far to the operating system now."""
         self._attempt.writer().flush()
+
+    def _attachments(self) -> Mapping[str, Attachment]:
+        """Return what this process attached; other processes of the run have their own."""
+        return dict(self._attempt.attachments)
+
+    def _registry(self) -> Registry:
+        return self._attempt.keep(protected_registry)
+
+    def _record_attachment(self, attachment: Attachment) -> None:
+        writer = self._attempt.writer()
+        writer.append(AttachmentRecord.of(attachment, time.time()))
+        writer.flush()
+        self._attempt.attachments[attachment.name] = attachment
+
+    def _check_open(self) -> None:
+        if self._attempt.closed or self._was_closed():
+            raise RunClosedError(f"run {self.job_id} is closed")
+
+    def _was_closed(self) -> bool:
+        """Return whether the run's owner, another process perhaps, has closed the attempt."""
+        try:
+            document = read_object(self._attempt.folder / DOCUMENT_FILE)
+        except FileNotFoundError:
+            return True
+        return document.get("attempt_id") != self.attempt_id or "sealed" in document
+
+
+def protected_registry(attempt: ActiveAttempt) -> Registry:
+    """Return the registry for an attempt's bytes, and keep collections away from them (GC-03).
+
+    The lease depends on the life of the run's owner, which seals the bytes: a child process may
+    end long before.
+    """
+    from aexp.registry import open_registry
+    from aexp.workspace.locate import layout_of
+
+    registry = open_registry(layout_of(attempt.folder))
+    owner = Owner.from_json(read_object(attempt.folder / DOCUMENT_FILE).get("owner"))
+    attempt.hold(registry.lease(f"run {attempt.job_id}", owner))
+    return registry
 
 
 def current_run() -> ActiveRun | None:

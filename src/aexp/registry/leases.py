@@ -89,20 +89,29 @@ class Lease:
         self.release()
 
 
-def take(folder: Path, what: str) -> Lease:
-    """Take a lease; it lasts until :meth:`Lease.release` or the end of this process.
+def take(folder: Path, what: str, owner: Owner | None = None) -> Lease:
+    """Take a lease; it lasts until :meth:`Lease.release` or the end of its owner.
+
+    Args:
+        folder: of the leases.
+        what: what it is for, in words.
+        owner: another process that it is taken for, such as the owner of the run that this one
+            is part of; then it lasts as long as that one lives.
 
     Raises:
         StorageError: the disk refused.
     """
     lease_id = secrets.token_hex(8)
     path = folder / f"{lease_id}.json"
-    lease = Lease(lease_id, what, this_process(), 0.0, 0.0, path, os.getpid())
+    here = this_process()
+    is_ours = owner in (None, here)
+    lease = Lease(lease_id, what, owner or here, 0.0, 0.0, path, os.getpid() if is_ours else 0)
     try:
         _write(lease)
     except OSError as error:
         raise storage_error(error, path) from error
-    _keeper.keep(lease)
+    if is_ours:
+        _keeper.keep(lease)
     return lease
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from aexp.errors import CorruptDataError, NotFoundError, StorageError, UsageError
 from aexp.model.oci import MANIFEST, Descriptor, Index, Manifest, decode_manifest
+from aexp.model.owner import Owner
 from aexp.registry import leases, projection
 from aexp.registry.blobs import Blob, Blobs, Progress, missing
 from aexp.registry.leases import Lease
@@ -307,14 +308,15 @@ class Registry:
 
     # --- protection ----------------------------------------------------------------------
 
-    def lease(self, what: str) -> Lease:
-        """Protect what this process writes from now on, until the lease is released.
+    def lease(self, what: str, owner: Owner | None = None) -> Lease:
+        """Protect what is written from now on, until the lease is released.
 
         Args:
             what: what it is for, in words.
+            owner: the process whose life it depends on; this one when None.
         """
         self.initialise()
-        return leases.take(self.root / "leases", what)
+        return leases.take(self.root / "leases", what, owner)
 
     def live_leases(self) -> list[Lease]:
         """Return the leases of processes that live, or may."""

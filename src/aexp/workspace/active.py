@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aexp import settings
 from aexp.errors import RunClosedError
+from aexp.model.attachment import Attachment
 from aexp.workspace.streams import StreamWriter
+
+_T = TypeVar("_T")
 
 _opening = threading.Lock()
 """Held while a stream is opened: two threads that open one each would lose the first's records."""
@@ -35,13 +39,16 @@ class ActiveAttempt:
         job_id: the run.
         attempt_id: the attempt.
         folder: the run's folder.
+        attachments: what this process has attached, by name.
     """
 
     job_id: str
     attempt_id: str
     folder: Path
+    attachments: dict[str, Attachment] = field(default_factory=dict, repr=False)
     _writer: StreamWriter | None = field(default=None, repr=False)
     _held: ExitStack = field(default_factory=ExitStack, repr=False)
+    _kept: dict[object, Any] = field(default_factory=dict, repr=False)
     _is_closed: bool = field(default=False, repr=False)
 
     @property
@@ -56,9 +63,12 @@ class ActiveAttempt:
             RunClosedError: the attempt was closed (REC-01).
             StorageError: the disk refused.
         """
+        if self._is_closed:
+            raise RunClosedError(f"run {self.job_id} is closed")
+        writer = self._writer
+        if writer is not None and writer.pid == os.getpid() and not writer.closed:
+            return writer
         with _opening:
-            if self._is_closed:
-                raise RunClosedError(f"run {self.job_id} is closed")
             writer = self._writer
             if writer is None or writer.pid != os.getpid() or writer.closed:
                 writer = StreamWriter(self.folder, job_id=self.job_id, attempt_id=self.attempt_id)
@@ -74,6 +84,15 @@ class ActiveAttempt:
         self._is_closed = True
         if self._writer is not None:
             self._writer.close()
+
+    def keep(self, make: Callable[[ActiveAttempt], _T]) -> _T:
+        """Return what ``make`` gives for this attempt, made once in each process."""
+        with _opening:
+            key = (os.getpid(), make)
+            if key not in self._kept:
+                self._kept[key] = make(self)
+            kept: _T = self._kept[key]
+            return kept
 
     def hold(self, what: AbstractContextManager[object]) -> None:
         """Keep ``what`` until the attempt's bytes are sealed, or this process ends."""

@@ -24,14 +24,17 @@ def locate(job: Any, repo_root: str | Path | None = None) -> tuple[RunStore, str
         UsageError: ``job`` is no run.
     """
     job_id, folder = job_folder(job)
-    layout = _layout_of(folder, repo_root)
+    return RunStore(layout_of(folder, repo_root)), job_id
+
+
+def layout_of(folder: Path, repo_root: str | Path | None = None) -> Layout:
+    """Return the layout of the repository that a run's folder belongs to; see :func:`locate`."""
+    layout = _repository_of(folder, repo_root)
     store_folder = folder.parent.parent
-    if layout.run_store != store_folder:
-        layout = replace(layout, run_store=store_folder)
-    return RunStore(layout), job_id
+    return layout if layout.run_store == store_folder else replace(layout, run_store=store_folder)
 
 
-def _layout_of(folder: Path, repo_root: str | Path | None) -> Layout:
+def _repository_of(folder: Path, repo_root: str | Path | None) -> Layout:
     if repo_root is not None:
         return open_layout(repo_root)
     try:

@@ -252,6 +252,15 @@ class SessionBusyError(AexpError):
     usual_hint = "wait for it to end, or stop it; `aexp session list --checkpoints` shows it"
 
 
+class CitedError(AexpError):
+    """What was to be removed is cited by a finding; nothing was removed (GC-06)."""
+
+    code = "cited"
+    exit_code = 5
+    summary = "Something that a finding cites was to be removed."
+    usual_hint = "take the citation out of the finding first, or keep it"
+
+
 class CheckpointWarning(UserWarning):
     """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
 

@@ -73,6 +73,15 @@ def repository_id(layout: Layout) -> str:
     )
 
 
+def known_repository_id(layout: Layout) -> str | None:
+    """Return the repository's id, None when none was drawn yet; nothing is written.
+
+    Raises:
+        CorruptDataError: the file that holds it is damaged.
+    """
+    return repository_id(layout) if (_shared_folder(layout) / "repository-id").exists() else None
+
+
 def run_ref(layout: Layout, job_id: str) -> str:
     """Return the name of the ref that reaches the bytes of a run."""
     return f"run/{repository_id(layout)}/{job_id}"

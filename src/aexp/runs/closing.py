@@ -130,6 +130,40 @@ def close_attempt(
     return closed
 
 
+def seal_again(store: RunStore, job_id: str, *, facts: Mapping[str, Json] | None = None) -> Closed:
+    """Seal the bytes of an ended run that could not be sealed when it ended.
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        facts: more members for the run's config.
+
+    Returns:
+        What that came to; its ``problem`` says why it failed again, and nothing was changed then.
+
+    Raises:
+        NotFoundError, CorruptDataError, StorageError: as :meth:`RunStore.update`.
+    """
+    record = store.read_sound(job_id)
+    sealed = record.document.get("sealed")
+    if not isinstance(sealed, Mapping) or "manifest" in sealed:
+        return _as_recorded(record)
+    attempt_id = str(record.document["attempt_id"])
+    summary = summarize_attempt(record.folder, attempt_id)
+    closed = _seal(_Sealing(store, record, summary, (), facts or {}, True))
+    if closed.problem is None:
+        how = (record.status, str(record.document.get("ended_by")), None)
+        now = utc_now()
+        kept = _to_keep(record, closed, now)
+        finish_attempt(store, job_id, attempt_id, *how, now=now, facts=kept)
+        store.update(job_id, _without_error)
+    return closed
+
+
+def _without_error(document: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in document.items() if key != "registry_error"}
+
+
 def _close(
     store: RunStore,
     record: RunRecord,

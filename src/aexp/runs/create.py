@@ -17,7 +17,7 @@ from aexp.model.statepoint import job_id as job_id_of
 from aexp.model.statepoint import prepare_statepoint, undeclared_paths
 from aexp.model.times import format_time
 from aexp.repo import KB_DIR_REL, Layout
-from aexp.runs.code_state import code_state
+from aexp.runs.code_state import CodeState, code_state
 from aexp.runs.heal import heal_pending
 from aexp.tree import WorkTree
 from aexp.workspace.store import RunStore
@@ -48,6 +48,7 @@ def create(
     include_commit: bool = True,
     resolve: bool = True,
     missing: str = "refuse",
+    code: CodeState | None = None,
 ) -> Created:
     """Create a run, or find the one that has this state point already.
 
@@ -60,6 +61,7 @@ def create(
         include_commit: put the state of the code into the state point.
         resolve: resolve the experiment's ``conditions`` block (KB-02).
         missing: what to do about an experiment without a file: ``refuse``, ``warn`` or ``allow``.
+        code: the state of the code, when the caller has asked git already.
 
     Raises:
         NotFoundError: the experiment or the hypothesis has no file and ``missing`` is ``refuse``;
@@ -82,7 +84,7 @@ def create(
         point = prepare_statepoint(resolve_conditions(artifact, point))
     full: dict[str, Json] = {"experiment_id": experiment_id} if experiment_id else {}
     if include_commit:
-        full.update(code_state(layout).statepoint_keys())
+        full.update((code or code_state(layout)).statepoint_keys())
     full.update(point)
     store = RunStore(layout)
     document = _first_document(layout, experiment_id, hypothesis_id, sub_hypothesis_id, artifact)

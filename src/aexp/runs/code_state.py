@@ -111,7 +111,7 @@ def code_state(layout: Layout) -> CodeState:
             changed.append(record.split(" ", 8)[8])
         elif kind == "u":
             changed.append(record.split(" ", 10)[10])
-        elif kind == "?" and _is_source(record[2:]):
+        elif kind == "?" and is_source(record[2:]):
             untracked.append(record[2:])
     if not head:
         raise GitError("git status did not say what HEAD is")
@@ -126,7 +126,8 @@ def code_state(layout: Layout) -> CodeState:
     return CodeState(commit, bool(paths), diff, tree, shallow)
 
 
-def _is_source(path: str) -> bool:
+def is_source(path: str) -> bool:
+    """Return whether an untracked file counts as code, by its name (model.md, decision 11)."""
     name = PurePosixPath(path)
     return name.suffix.lower() in SOURCE_SUFFIXES or name.name in SOURCE_NAMES
 

@@ -44,6 +44,14 @@ def install(
             help="Where runs are kept, seen from the repository's root; .runs at first.",
         ),
     ] = None,
+    registry_root: Annotated[
+        str | None,
+        typer.Option(
+            "--registry-root",
+            metavar="DIR",
+            help="A shared registry; '' for the usual one in the git folder.",
+        ),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -73,7 +81,7 @@ def install(
 
     layout = open_for_install()
     names = [*(parts or ()), *(["pre-commit"] if pre_commit else [])]
-    options = InstallOptions(machine_label, force, run_store, check_parts(names))
+    options = InstallOptions(machine_label, force, run_store, check_parts(names), registry_root)
     require_answer("aexp install", yes=yes, dry_run=dry_run)
     plan = plan_install(layout, options)
     say(f"aexp in {layout.root} as {plan.machine_label}")

@@ -37,6 +37,7 @@ def install_scaffold(
     dry_run: bool = False,
     run_store: str | None = None,
     parts: Sequence[str] = (),
+    registry_root: str | None = None,
 ) -> list[Action]:
     """Install aexp in the repository that holds ``repo_root`` (INS-01 to INS-09).
 
@@ -47,6 +48,7 @@ def install_scaffold(
         dry_run: only tell what would be done.
         run_store: the folder of the runs, relative to the root or absolute; kept, or ``.runs``.
         parts: names of optional parts, ``ci`` or ``pre-commit`` (INS-09).
+        registry_root: the folder of the bytes, outside the repository; kept, or the usual one.
 
     Returns:
         What was done (or would be), in order; warnings are among it.
@@ -60,7 +62,11 @@ def install_scaffold(
     """
     layout = open_for_install(repo_root)
     options = InstallOptions(
-        machine_label=machine_label, force=force, run_store=run_store, parts=tuple(parts)
+        machine_label=machine_label,
+        force=force,
+        run_store=run_store,
+        parts=tuple(parts),
+        registry_root=registry_root,
     )
     plan = plan_install(layout, options)
     if dry_run:

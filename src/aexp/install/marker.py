@@ -15,7 +15,11 @@ _DROPPED = ("python_exe", "conda_env_name", "scaffold_sha")
 
 
 def marker_content(
-    before: Mapping[str, Any], *, machine_label: str | None, run_store: str | None
+    before: Mapping[str, Any],
+    *,
+    machine_label: str | None,
+    run_store: str | None,
+    registry_root: str | None = None,
 ) -> dict[str, Any]:
     """Return the marker's new content.
 
@@ -26,6 +30,7 @@ def marker_content(
         before: the present content; empty when there is none.
         machine_label: a new label (checked), or None.
         run_store: a new run store as it is to be written, or None.
+        registry_root: a new place of the registry, empty for the usual one, or None.
 
     Raises:
         UsageError: ``machine_label`` is no legal label.
@@ -35,6 +40,10 @@ def marker_content(
     after["version"] = aexp.__version__
     after["machine_label"] = label
     after["run_store_path"] = run_store or str(before.get("run_store_path") or DEFAULT_RUN_STORE)
+    if registry_root is not None:
+        after["registry_root"] = registry_root
+    if not after.get("registry_root"):
+        after.pop("registry_root", None)
     if not isinstance(after.get("installed_at"), str):
         after["installed_at"] = utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
     return after

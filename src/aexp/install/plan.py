@@ -52,12 +52,14 @@ class InstallOptions:
         force: replace files of aexp's, and a merge driver, that differ.
         run_store: the folder of the runs.
         parts: names of optional parts (:data:`aexp.install.parts.PARTS`).
+        registry_root: the folder of the bytes; empty for the usual one.
     """
 
     machine_label: str | None = None
     force: bool = False
     run_store: str | None = None
     parts: tuple[str, ...] = ()
+    registry_root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,17 @@ def plan_install(layout: Layout, options: InstallOptions) -> InstallPlan:
     """
     parts = check_parts(options.parts)
     store_text = _store_text(layout, options.run_store)
+    registry = _registry_text(layout, options.registry_root)
     marker = marker_content(
-        layout.installed, machine_label=options.machine_label, run_store=store_text
+        layout.installed,
+        machine_label=options.machine_label,
+        run_store=store_text,
+        registry_root=registry,
     )
     # A linked worktree shares the main one's run store and label unless it is given its own
     # (model.md, decision 12).
-    inherits = layout.home != layout.root and not (options.machine_label or options.run_store)
+    own = options.machine_label or options.run_store or registry is not None
+    inherits = layout.home != layout.root and not own
     base = layout.home if inherits else layout.root
     store = Path(os.path.normpath(base / Path(marker["run_store_path"]).expanduser()))
     gitignore = _merged_gitignore(layout, store)
@@ -114,6 +121,7 @@ def plan_install(layout: Layout, options: InstallOptions) -> InstallPlan:
     ]
     if not inherits:
         changes += _store_changes(layout, store, chosen=store_text is not None)
+        changes += _registry_changes(registry)
         changes += _marker_changes(layout, marker)
     return InstallPlan(
         changes=tuple(changes),
@@ -239,6 +247,32 @@ def _store_text(layout: Layout, chosen: str | None) -> str | None:
             hint=f"take a folder of its own, such as {DEFAULT_RUN_STORE}",
         )
     return inside
+
+
+def _registry_text(layout: Layout, chosen: str | None) -> str | None:
+    """Return how the marker names the chosen registry: absolute, or from the user's home (REG-05).
+
+    Raises:
+        UsageError: it is in the work tree, where git would see it, or a file.
+    """
+    if not chosen:
+        return chosen
+    folder = Path(os.path.normpath(layout.root / Path(chosen).expanduser()))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"the registry {chosen} is a file", hint="name a folder")
+    if _inside(layout.root, folder) is not None:
+        raise UsageError(
+            f"the registry cannot be {chosen}, in the work tree",
+            hint="name a folder outside the repository; without one it is in the git folder",
+        )
+    return chosen if chosen.startswith("~") else str(folder)
+
+
+def _registry_changes(registry: str | None) -> list[Change]:
+    """Make the chosen folder now: one that is missing later is a disk that is not mounted."""
+    if not registry or Path(registry).expanduser().is_dir():
+        return []
+    return [Change("created_folder", str(Path(registry).expanduser()), "the registry")]
 
 
 def _store_changes(layout: Layout, store: Path, *, chosen: bool) -> list[Change]:

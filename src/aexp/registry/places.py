@@ -45,7 +45,9 @@ def open_registry(layout: Layout, root: str | Path | None = None) -> Registry:
         layout: of the repository.
         root: another place, or None for the one that is set or usual.
     """
-    return Registry(registry_root(layout, root))
+    chosen = bool(root) or settings.registry_root() is not None
+    installed = not chosen and bool(layout.installed.get("registry_root"))
+    return Registry(registry_root(layout, root), must_be_there=installed)
 
 
 def repository_id(layout: Layout) -> str:

@@ -48,10 +48,13 @@ class Registry:
 
     Args:
         root: the registry's folder; it need not exist.
+        must_be_there: refuse to make the folder: it is on a disk that may not be mounted, and one
+            made in its place would hide what is there.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, must_be_there: bool = False) -> None:
         self.root = root
+        self._must_be_there = must_be_there
         self._lock = root / "registry.lock"
         self._blobs = Blobs(root, self.writing)
         self._refs = RefTable(root / "registry.sqlite")
@@ -93,6 +96,11 @@ class Registry:
         try:
             found = set(os.listdir(self.root))
         except FileNotFoundError:
+            if self._must_be_there:
+                raise StorageError(
+                    f"the registry {self.root} is not there",
+                    hint="mount its disk, or choose another with `aexp install --registry-root`",
+                ) from None
             return
         except OSError as error:
             raise storage_error(error, self.root) from error
@@ -160,6 +168,19 @@ class Registry:
         """
         self.initialise()
         return self._blobs.put_stream(stream, progress, expect)
+
+    def adopt(self, temp: Path, blob: Blob) -> None:
+        """Make a blob of a file in ``tmp/`` without copying it; the file is gone then.
+
+        Args:
+            temp: on the registry's file system, and written by nobody any more.
+            blob: what it holds; the caller has verified that.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        self.initialise()
+        self._blobs.adopt(temp, blob)
 
     def has(self, digest: str) -> bool:
         """Return whether the blob ``digest`` is there."""

@@ -15,8 +15,8 @@ from aexp.kb.numbers import number_links
 from aexp.ledger.store import Ledger
 from aexp.model.number import parse_written
 from aexp.tree import GitTree
-from aexp.validate.batches import Batches, Candidate
 from aexp.validate.facts import Facts
+from aexp.validate.known import Runs
 from aexp.validate.numbers import compare
 from tests.support.machines import Completed
 from tests.validate.world import UNKNOWN, World, batch, indexed, job, link_to, point
@@ -308,14 +308,13 @@ def test_no_link_is_a_traceback(target: str, text: str, metrics: list[Any]) -> N
     for number, found in enumerate(metrics):
         job_id = "abc"[number] * 32
         entry = {"job_id": job_id, "statepoint": {"seed": number}, "metrics": {"acc": found}}
-        entries[job_id] = {**entry, "status": "complete", "run_link": {"experiment_id": "E001"}}
+        link = {"run_link": {"experiment_id": "E001"}, "registered_machine": "laptop"}
+        entries[job_id] = {**entry, "status": "complete", **link}
     facts = Facts(
         "full",
         "error",
-        ledger=Ledger(entries, dict.fromkeys(entries, "x"), ()),
-        batches=Batches(
-            Candidate(job_id, e["statepoint"], e["run_link"]) for job_id, e in entries.items()
-        ),
+        ledger=(ledger := Ledger.of(entries, dict.fromkeys(entries, "x"))),
+        evidence=Runs([ledger]).evidence(),
     )
     for link in number_links(f"[{text}]({target})"):
         found = compare(facts, link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from aexp.model.citation import MISSING, look_up, value_key, value_of
@@ -26,13 +26,28 @@ class Batches:
         candidates: the runs; one whose link names no experiment is in no batch.
     """
 
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._by_experiment: dict[str, list[Candidate]] = {}
+    def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
+        known = {candidate.job_id: candidate for candidate in candidates}
+        self._members: dict[str, list[str]] = {}
+        self._look: Callable[[str], Candidate] = known.__getitem__
+        self._candidates: dict[str, list[Candidate]] = {}
         self._by_value: dict[tuple[str, tuple[str, ...]], dict[Hashable, set[str]]] = {}
-        for candidate in candidates:
+        for candidate in known.values():
             experiment = candidate.link.get("experiment_id")
             if isinstance(experiment, str) and experiment:
-                self._by_experiment.setdefault(experiment, []).append(candidate)
+                self._members.setdefault(experiment, []).append(candidate.job_id)
+
+    @classmethod
+    def of(cls, members: dict[str, list[str]], look: Callable[[str], Candidate]) -> Batches:
+        """Return the batches of runs that are looked at only when somebody asks for a value.
+
+        Args:
+            members: the ids of the runs of each experiment.
+            look: gives a run.
+        """
+        batches = cls()
+        batches._members, batches._look = members, look
+        return batches
 
     def matching(self, experiment_id: str, selector: Mapping[str, object]) -> frozenset[str]:
         """Return the ids of the runs that a batch citation means (VAL-04)."""
@@ -43,7 +58,7 @@ class Batches:
             if not found:
                 return frozenset()
         if found is None:
-            return frozenset(c.job_id for c in self._by_experiment.get(experiment_id, ()))
+            return frozenset(self._members.get(experiment_id, ()))
         return frozenset(found)
 
     def _matching_leaf(self, experiment_id: str, path: tuple[str, ...], wanted: object) -> set[str]:
@@ -58,11 +73,18 @@ class Batches:
         known = self._by_value.get((experiment_id, path))
         if known is None:
             known = self._by_value[experiment_id, path] = {}
-            for c in self._by_experiment.get(experiment_id, ()):
+            for c in self._runs_of(experiment_id):
                 value = value_of(path[0], c.statepoint, c.link)
                 for step in path[1:]:
                     value = look_up(value, step) if isinstance(value, Mapping) else MISSING
                 known.setdefault(value_key(value), set()).add(c.job_id)
+        return known
+
+    def _runs_of(self, experiment_id: str) -> list[Candidate]:
+        known = self._candidates.get(experiment_id)
+        if known is None:
+            ids = self._members.get(experiment_id, ())
+            known = self._candidates[experiment_id] = [self._look(job_id) for job_id in ids]
         return known
 
 

@@ -15,7 +15,8 @@ from aexp.model.citation import (
 )
 from aexp.model.issue import Issue, Severity
 from aexp.validate.codes import issue
-from aexp.validate.facts import Facts, Finding, Run
+from aexp.validate.facts import Facts, Finding
+from aexp.validate.known import Run
 from aexp.validate.lines import with_lines
 
 _NAMED = 3

@@ -13,7 +13,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from aexp.errors import CorruptDataError, NotFoundError
 from aexp.git import Git
@@ -24,14 +24,16 @@ from aexp.ledger.promote import pending
 from aexp.ledger.store import NO_LEDGER, Ledger, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
 from aexp.model.entry import LedgerEntry
-from aexp.model.status import RETRACTED, TERMINAL_STATUSES
+from aexp.model.status import TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
 from aexp.tree import GitTree, Tree, WorkTree
 from aexp.validate.batches import Batches, Candidate
+from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
 from aexp.validate.staged import removed_entries, waiting_entries
-from aexp.workspace.store import RunRecord, RunStore
+from aexp.workspace.heads import RunHead, head_of
+from aexp.workspace.store import RunStore
 
 Mode = Literal["full", "kb", "runs"]
 StrictRuns = Literal["error", "warn", "off"]
@@ -74,57 +76,6 @@ class ExperimentFacts:
     readable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run, from the ledger, the local store or both.
-
-    Attributes:
-        job_id: its id.
-        statepoint: its state point.
-        link: its current link: the local one on the machine that has the run, else the entry's.
-        local_status: its status in the local store, None when it is not there.
-        entry_status: its status in the ledger, None when it has no usable entry.
-        entry_path: its entry's file, empty when there is none.
-        place: its folder or file, for messages.
-    """
-
-    job_id: str
-    statepoint: Mapping[str, Any]
-    link: Mapping[str, Any]
-    local_status: str | None
-    entry_status: str | None
-    entry_path: str
-    place: str
-
-    @property
-    def is_retracted(self) -> bool:
-        """Whether a tombstone stands in the ledger; then nothing makes it evidence (LED-12)."""
-        return self.entry_status == RETRACTED
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the ledger has its outcome."""
-        return self.entry_status in TERMINAL_STATUSES
-
-    @property
-    def status(self) -> str:
-        """What it counts as: the ledger's word, which every clone has, before the local one."""
-        if self.is_shared or self.local_status is None:
-            return str(self.entry_status)
-        return self.local_status
-
-    @property
-    def is_evidence(self) -> bool:
-        """Whether it satisfies a citation: terminal, in the ledger or here, and not retracted."""
-        return not self.is_retracted and self.status in TERMINAL_STATUSES
-
-    @property
-    def experiment_id(self) -> str:
-        """The experiment it belongs to now; empty for an unlinked run."""
-        value = self.link.get("experiment_id")
-        return value if isinstance(value, str) else ""
-
-
 @dataclass(frozen=True)
 class Facts:
     """All that the rules may look at.
@@ -136,17 +87,15 @@ class Facts:
         findings: the findings, with their citations parsed.
         experiments: the experiments by id.
         ledger: the ledger of the tree.
-        records: the local runs as their folders have them.
-        record_paths: where each of them is, for messages.
+        local: the local runs as their folders have them, by id.
+        workspace: the folder with the folders of those, for messages.
         runs: ledger and local store as one, by id.
         indexes: the per-machine indexes.
         elsewhere: indexed runs that are no evidence here, by id.
         has_source: whether there is any store, entry or index to look a run up in.
         uncommitted: files of the ledger that differ from HEAD, or that HEAD has not.
         lost: runs whose entry HEAD has and the work tree has lost, by the entry's path.
-        batches: the runs that are evidence, by experiment.
-        failed: the ids of those that failed or were abandoned.
-        shared: the ids of those that the ledger has.
+        evidence: the runs that satisfy a citation.
         batches_elsewhere: the indexed ones, which are known by experiment and condition only.
         unusable: a problem of each run whose only entries in the ledger cannot be used.
         unpromoted: ended local runs whose promotion was begun and not finished (RUN-04).
@@ -162,17 +111,15 @@ class Facts:
     findings: tuple[Finding, ...] = ()
     experiments: Mapping[str, ExperimentFacts] = field(default_factory=dict)
     ledger: Ledger = NO_LEDGER
-    records: tuple[RunRecord, ...] = ()
-    record_paths: Mapping[str, str] = field(default_factory=dict)
+    local: Mapping[str, RunHead] = field(default_factory=dict)
+    workspace: str = ""
     runs: Mapping[str, Run] = field(default_factory=dict)
     indexes: Indexes = field(default_factory=Indexes)
     elsewhere: Mapping[str, KnownRun] = field(default_factory=dict)
     has_source: bool = False
     uncommitted: frozenset[str] = frozenset()
     lost: Mapping[str, Candidate] = field(default_factory=dict)
-    batches: Batches = field(default_factory=lambda: Batches(()))
-    failed: frozenset[str] = frozenset()
-    shared: frozenset[str] = frozenset()
+    evidence: Evidence = field(default_factory=Evidence)
     batches_elsewhere: Batches = field(default_factory=lambda: Batches(()))
     unusable: Mapping[str, LedgerProblem] = field(default_factory=dict)
     unpromoted: tuple[str, ...] = ()
@@ -180,6 +127,25 @@ class Facts:
     waiting: Ledger = NO_LEDGER
     policy: Policy = field(default_factory=Policy)
     policy_problem: str = ""
+
+    @property
+    def batches(self) -> Batches:
+        """The runs that are evidence, by experiment."""
+        return self.evidence.batches
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The ids of those that failed or were abandoned."""
+        return self.evidence.failed
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The ids of those that the ledger has."""
+        return self.evidence.shared
+
+    def local_path(self, job_id: str) -> str:
+        """Return where a local run is, for messages."""
+        return f"{self.workspace}/{job_id}"
 
     def cited_jobs(self) -> frozenset[str]:
         """Return the ids of all runs that a finding cites one by one, for a number or whole."""
@@ -234,12 +200,12 @@ def gather(
     store = RunStore(layout)
     if staged:  # the entry is the word that every clone will have; what has none is looked up here
         filed = {*ledger.entries, *waiting.entries}
-        records = tuple(store.read(job_id) for job_id in store.ids() if job_id not in filed)
+        ids = [job_id for job_id in store.ids() if job_id not in filed]
+        local = {job_id: head_of(store.read(job_id)) for job_id in ids}
     else:
-        records = tuple(store.records()) if store.exists() else ()
+        local = {head.name: head for head in store.heads()} if store.exists() else {}
     workspace = layout.relative(store.workspace)
-    record_paths = {r.job_id: f"{workspace}/{r.job_id}" for r in records}
-    runs = _unite((waiting, ledger), records, record_paths)
+    runs = Runs((ledger, waiting), local, lambda job_id: f"{workspace}/{job_id}")
     indexes = read_indexes(seen)
     unusable = {p.job_id: p for p in ledger.problems if p.job_id and p.job_id not in ledger.entries}
     elsewhere = {
@@ -247,7 +213,6 @@ def gather(
         for job_id, known in indexes.known_runs().items()
         if job_id not in unusable and not _is_settled(runs.get(job_id))
     }
-    evidence = [run for run in runs.values() if run.is_evidence]
     policy, policy_problem = _policy(seen)
     uncommitted = frozenset(waiting.paths.values())
     gone: Iterable[str] = ()
@@ -262,8 +227,8 @@ def gather(
         findings,
         experiments,
         ledger=ledger,
-        records=records,
-        record_paths=record_paths,
+        local=local,
+        workspace=workspace,
         runs=runs,
         indexes=indexes,
         elsewhere=elsewhere,
@@ -272,9 +237,7 @@ def gather(
         ),
         uncommitted=uncommitted,
         lost=lost_entries(layout, gone, ledger),
-        batches=Batches(Candidate(r.job_id, r.statepoint, r.link) for r in evidence),
-        failed=frozenset(r.job_id for r in evidence if r.status in ("failed", "abandoned")),
-        shared=frozenset(r.job_id for r in evidence if r.is_shared),
+        evidence=runs.evidence(),
         batches_elsewhere=Batches(_indexed(elsewhere)),
         unusable=unusable,
         unpromoted=tuple(
@@ -350,46 +313,6 @@ def _ids(pattern: re.Pattern[str], value: object) -> frozenset[str]:
 def _texts(value: object) -> frozenset[str]:
     items = value if isinstance(value, list) else [value]
     return frozenset(item.strip("[] ") for item in items if isinstance(item, str))
-
-
-# --- runs ------------------------------------------------------------------------------------
-
-
-def _unite(
-    ledgers: Iterable[Ledger], records: Iterable[RunRecord], places: Mapping[str, str]
-) -> dict[str, Run]:
-    """Return every run of ledger and local store once."""
-    runs = {
-        job_id: Run(
-            job_id,
-            entry["statepoint"],
-            entry.get("run_link") or {},
-            None,
-            entry["status"],
-            ledger.paths[job_id],
-            ledger.paths[job_id],
-        )
-        for ledger in ledgers
-        for job_id, entry in ledger.entries.items()
-    }
-    for record in records:
-        if record.problem is None or record.job_id not in runs:
-            runs[record.job_id] = _local(record, runs.get(record.job_id), places[record.job_id])
-    return runs
-
-
-def _local(record: RunRecord, shared: Run | None, place: str) -> Run:
-    link = record.document.get("aexp")
-    fallback: Mapping[str, Any] = shared.link if shared else {}
-    return Run(
-        record.job_id,
-        record.statepoint,
-        link if isinstance(link, Mapping) else fallback,
-        record.status if record.problem is None else "unreadable",
-        shared.entry_status if shared else None,
-        shared.entry_path if shared else "",
-        place,
-    )
 
 
 # --- git -------------------------------------------------------------------------------------

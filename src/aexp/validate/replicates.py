@@ -45,7 +45,10 @@ def check_replicates(facts: Facts) -> list[Issue]:
     """Report each run whose complete attempts ended with different results, once."""
     tolerance = facts.policy.replicate_tolerance
     issues = []
-    for job_id, entry in facts.ledger.entries.items():
+    for job_id, head in facts.ledger.heads.items():
+        if not head.has_replicates:
+            continue
+        entry = facts.ledger.entries[job_id]
         found = sorted(disagreements(entry, tolerance), key=lambda d: (-d.distance, d.metric))
         if found:
             issues.append(_issue(facts, job_id, found, tolerance))

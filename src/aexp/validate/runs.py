@@ -9,7 +9,8 @@ from aexp.model.issue import Issue
 from aexp.model.status import RETRACTED, STATUSES
 from aexp.validate.codes import issue
 from aexp.validate.facts import Facts
-from aexp.workspace.store import RunRecord
+from aexp.validate.known import Links
+from aexp.workspace.heads import RunHead
 
 _CHECKED = ("experiment_id", "hypothesis_id", "sub_hypothesis_id")
 
@@ -20,29 +21,39 @@ def check_runs(facts: Facts) -> list[Issue]:
     Of what is staged only those that a finding cites: the others are no part of the commit.
     """
     cited = facts.cited_jobs()
-    return [
-        found
-        for record in facts.records
-        if record.job_id in cited or not facts.staged
-        for found in _check_local(facts, record, cited)
-    ]
+    links = Links()
+    issues: list[Issue] = []
+    sound: set[tuple[str | None, bytes]] = set()
+    for head in facts.local.values():
+        key = (head.written, head.link)
+        if (key in sound and head.problem is None) or (facts.staged and head.name not in cited):
+            continue
+        link = links[head.link] if head.link else None
+        found = list(_check_local(facts, head, link, cited))
+        issues += found
+        if not found and link and link.get("experiment_id"):
+            sound.add(key)  # many runs have the same link
+    return issues
 
 
 def check_entry_links(facts: Facts) -> list[Issue]:
     """Report the links of ledger entries; an entry that says what the local run says is skipped."""
     cited = facts.cited_jobs()
-    local = {r.job_id: r.link for r in facts.records if isinstance(r.document.get("aexp"), Mapping)}
+    links = Links()
     issues: list[Issue] = []
-    sound: set[tuple[object, ...]] = set()
-    for job_id, entry in facts.ledger.entries.items():
-        link: Mapping[str, Any] = entry.get("run_link") or {}
-        key = tuple(repr(link.get(name)) for name in _CHECKED)
-        if key in sound or entry["status"] == RETRACTED or _same(link, local.get(job_id)):
+    sound: set[bytes] = set()
+    for job_id, head in facts.ledger.heads.items():
+        if head.link in sound or head.status == RETRACTED:
+            continue
+        link = links[head.link]
+        here = facts.local.get(job_id)
+        is_told = here is not None and here.problem is None and here.link
+        if here is not None and is_told and _same(link, links[here.link]):
             continue
         found = list(_check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited))
         issues += found
-        if not found and isinstance(link.get("experiment_id"), str) and link["experiment_id"]:
-            sound.add(key)  # many runs have the same link
+        if not found and link.get("experiment_id"):
+            sound.add(head.link)
     return issues
 
 
@@ -51,28 +62,29 @@ def check_promotions(facts: Facts) -> list[Issue]:
     message = "the run has ended, and writing its ledger entry was not finished"
     cited = facts.cited_jobs() if facts.staged else ()
     return [
-        _about("run.unpromoted", job_id, message, facts.record_paths[job_id])
+        _about("run.unpromoted", job_id, message, facts.local_path(job_id))
         for job_id in facts.unpromoted
         if job_id in cited or not facts.staged
     ]
 
 
-def _check_local(facts: Facts, record: RunRecord, cited: frozenset[str]) -> Iterator[Issue]:
-    path = facts.record_paths[record.job_id]
-    if record.problem is not None:
-        message = f"the run is damaged: {' '.join(record.problem.split())}"
-        yield _about("run.unreadable", record.job_id, message, path)
+def _check_local(
+    facts: Facts, head: RunHead, link: Mapping[str, Any] | None, cited: frozenset[str]
+) -> Iterator[Issue]:
+    path = facts.local_path(head.job_id)
+    if head.problem is not None:
+        message = f"the run is damaged: {' '.join(head.problem.split())}"
+        yield _about("run.unreadable", head.job_id, message, path)
         return
-    status = record.document.get("status")
+    status = head.written
     if status is not None and status not in STATUSES:
-        message = f"its status is {str(status)[:40]!r}, none of: {', '.join(STATUSES)}"
-        yield _about("run.status_invalid", record.job_id, message, path)
-    link = record.document.get("aexp")
-    if isinstance(link, Mapping):
-        yield from _check_link(facts, record.job_id, link, path, record.job_id in cited)
+        message = f"its status is {status[:40]!r}, none of: {', '.join(STATUSES)}"
+        yield _about("run.status_invalid", head.job_id, message, path)
+    if link is not None:
+        yield from _check_link(facts, head.job_id, link, path, head.job_id in cited)
     else:
         message = "its document has no `aexp` block, so nothing says what it belongs to"
-        yield _about("run.orphan", record.job_id, message, path)
+        yield _about("run.orphan", head.job_id, message, path)
 
 
 def _check_link(

@@ -1,0 +1,201 @@
+"""Ledger and local store as one: which runs there are, and which of them are evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aexp.ledger.reading import EntryHead
+from aexp.ledger.store import Ledger
+from aexp.model.packed import unpack
+from aexp.model.status import RETRACTED, TERMINAL_STATUSES
+from aexp.validate.batches import Batches, Candidate
+from aexp.workspace.heads import RunHead
+
+_FAILED: Final = ("failed", "abandoned")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, from the ledger, the local store or both.
+
+    Attributes:
+        job_id: its id.
+        statepoint: its state point.
+        link: its current link: the local one on the machine that has the run, else the entry's.
+        local_status: its status in the local store, None when it is not there.
+        entry_status: its status in the ledger, None when it has no usable entry.
+        entry_path: its entry's file, empty when there is none.
+        place: its folder or file, for messages.
+    """
+
+    job_id: str
+    statepoint: Mapping[str, Any]
+    link: Mapping[str, Any]
+    local_status: str | None
+    entry_status: str | None
+    entry_path: str
+    place: str
+
+    @property
+    def is_retracted(self) -> bool:
+        """Whether a tombstone stands in the ledger; then nothing makes it evidence (LED-12)."""
+        return self.entry_status == RETRACTED
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the ledger has its outcome."""
+        return self.entry_status in TERMINAL_STATUSES
+
+    @property
+    def status(self) -> str:
+        """What it counts as: the ledger's word, which every clone has, before the local one."""
+        if self.is_shared or self.local_status is None:
+            return str(self.entry_status)
+        return self.local_status
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it satisfies a citation: terminal, in the ledger or here, and not retracted."""
+        return not self.is_retracted and self.status in TERMINAL_STATUSES
+
+    @property
+    def experiment_id(self) -> str:
+        """The experiment it belongs to now; empty for an unlinked run."""
+        value = self.link.get("experiment_id")
+        return value if isinstance(value, str) else ""
+
+
+class Links:
+    """Packed links, each unpacked once: thousands of runs share a few."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Mapping[str, Any]] = {}
+
+    def __getitem__(self, packed: bytes) -> Mapping[str, Any]:
+        """Return a link; empty for none, and for what is no mapping."""
+        known = self._known.get(packed)
+        if known is None:
+            value = unpack(packed)
+            known = self._known[packed] = value if isinstance(value, Mapping) else {}
+        return known
+
+
+class Runs(Mapping[str, Run]):
+    """Every run of ledger and local store, each made when it is asked for.
+
+    Args:
+        ledgers: the ledger of the tree, and entries that wait beside it.
+        local: the local runs, by id.
+        place_of: gives the folder of a local run, for messages.
+    """
+
+    def __init__(
+        self,
+        ledgers: Sequence[Ledger] = (),
+        local: Mapping[str, RunHead] | None = None,
+        place_of: Callable[[str], str] = str,
+    ) -> None:
+        self._ledgers = ledgers
+        self._local = local or {}
+        self._place_of = place_of
+        self._links = Links()
+
+    def _entry(self, job_id: str) -> tuple[EntryHead, str] | None:
+        for ledger in self._ledgers:
+            head = ledger.heads.get(job_id)
+            if head is not None:
+                return head, ledger.paths[job_id]
+        return None
+
+    def __getitem__(self, job_id: str) -> Run:
+        shared, here = self._entry(job_id), self._local.get(job_id)
+        if here is not None and (here.problem is None or shared is None):
+            head, path = shared or (None, "")
+            packed = here.link or (head.link if head is not None else b"")
+            return Run(
+                job_id,
+                unpack(here.statepoint) or {},
+                self._links[packed],
+                here.status if here.problem is None else "unreadable",
+                head.status if head is not None else None,
+                path,
+                self._place_of(job_id),
+            )
+        if shared is None:
+            raise KeyError(job_id)
+        head, path = shared
+        return Run(
+            job_id, unpack(head.statepoint), self._links[head.link], None, head.status, path, path
+        )
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._local or any(job_id in ledger.heads for ledger in self._ledgers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({job_id for known in self._all() for job_id in known})
+
+    def __len__(self) -> int:
+        first, *others = sorted(self._all(), key=len, reverse=True)
+        return len(first) + len({i for known in others for i in known if i not in first})
+
+    def _all(self) -> list[Mapping[str, object]]:
+        return [*(ledger.heads for ledger in self._ledgers), self._local]
+
+    def evidence(self) -> Evidence:
+        """Return the runs that satisfy a citation (VAL-04)."""
+        by_link: dict[bytes, list[str]] = {}
+        failed: list[str] = []
+        shared: list[str] = []
+        local = self._local
+        for ledger in self._ledgers:
+            for job_id, head in ledger.heads.items():
+                if head.status not in TERMINAL_STATUSES:
+                    continue
+                shared.append(job_id)
+                if head.status in _FAILED:
+                    failed.append(job_id)
+                here = local.get(job_id)
+                own = here is not None and here.problem is None and here.link
+                _add(by_link, own or head.link, job_id)
+        for job_id, here in local.items():
+            if here.problem is None and here.status in TERMINAL_STATUSES:
+                if self._entry(job_id) is not None:
+                    continue
+                if here.status in _FAILED:
+                    failed.append(job_id)
+                _add(by_link, here.link, job_id)
+        members: dict[str, list[str]] = {}
+        for packed, ids in by_link.items():
+            experiment = self._links[packed].get("experiment_id")
+            if isinstance(experiment, str) and experiment:
+                members.setdefault(experiment, []).extend(ids)
+        return Evidence(Batches.of(members, self._candidate), frozenset(failed), frozenset(shared))
+
+    def _candidate(self, job_id: str) -> Candidate:
+        run = self[job_id]
+        return Candidate(job_id, run.statepoint, run.link)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The runs that are evidence.
+
+    Attributes:
+        batches: by experiment.
+        failed: the ids of those that failed or were abandoned.
+        shared: the ids of those that the ledger has.
+    """
+
+    batches: Batches = field(default_factory=lambda: Batches(()))
+    failed: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+
+
+def _add(by_link: dict[bytes, list[str]], packed: bytes, job_id: str) -> None:
+    known = by_link.get(packed)
+    if known is None:
+        by_link[packed] = [job_id]
+    else:
+        known.append(job_id)

@@ -54,3 +54,7 @@ MachineLabel = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")
 ]
+RegistryRoot = Annotated[
+    str | None,
+    typer.Option("--root", metavar="DIR", help="Another registry than this repository's."),
+]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexp.cli.options import TableFormat, TextFormat
+from aexp.cli import gc
+from aexp.cli.options import RegistryRoot, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
 from aexp.cli.progress import ByteProgress
 from aexp.errors import CorruptDataError
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from aexp.registry.refs import Ref
     from aexp.registry.store import Registry
 
-Root = Annotated[
-    str | None,
-    typer.Option("--root", metavar="DIR", help="Another registry than this repository's."),
-]
 _Name = Annotated[
     str,
     typer.Argument(help="A name, a digest, or the beginning of a digest.", metavar="ARTIFACT"),
@@ -43,6 +40,7 @@ def register(app: typer.Typer) -> None:
     group.command("verify")(verify)
     group.command("export")(export)
     group.command("import")(import_)
+    gc.register(group)
     app.add_typer(group)
 
 
@@ -59,7 +57,7 @@ def ls(
     show_runs: Annotated[
         bool, typer.Option("--runs", help="List the runs whose bytes are kept, too.")
     ] = False,
-    root: Root = None,
+    root: RegistryRoot = None,
     output: TableFormat = "table",
 ) -> None:
     """List the artifacts: committed sessions and imports."""
@@ -102,7 +100,7 @@ def _shown_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def inspect(name: _Name, root: Root = None, output: TextFormat = "text") -> None:
+def inspect(name: _Name, root: RegistryRoot = None, output: TextFormat = "text") -> None:
     """Show what an artifact is made of."""
     from aexp.registry.lookup import find_artifact
 
@@ -166,7 +164,7 @@ def verify(
         list[str] | None,
         typer.Argument(help="Only what these names need; everything when left out."),
     ] = None,
-    root: Root = None,
+    root: RegistryRoot = None,
     output: TextFormat = "text",
 ) -> None:
     """Read everything that is reachable, and compare it with its digests."""
@@ -202,7 +200,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="The file; NAME.tar when left out."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-    root: Root = None,
+    root: RegistryRoot = None,
     output: TextFormat = "text",
 ) -> None:
     """Write an artifact and everything it needs into one file, an OCI archive."""
@@ -239,7 +237,7 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Let the name stand for this artifact from now on.")
     ] = False,
-    root: Root = None,
+    root: RegistryRoot = None,
     output: TextFormat = "text",
 ) -> None:
     """Take artifacts from a file into the registry; every byte is verified."""

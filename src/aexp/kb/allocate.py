@@ -34,12 +34,12 @@ def used_numbers(layout: Layout, kind: Kind) -> set[int]:
 
 
 def _names_on_disk(layout: Layout, folder: str) -> Iterator[str]:
-    for root in {layout.root, *_work_trees(layout)}:
+    for root in {layout.root, *work_trees(layout)}:
         for _, _, names in os.walk(root / folder):
             yield from names
 
 
-def _work_trees(layout: Layout) -> Iterator[Path]:
+def work_trees(layout: Layout) -> Iterator[Path]:
     """Yield the roots of the repository's work trees, as its git folder lists them."""
     if layout.common_dir is None:
         return

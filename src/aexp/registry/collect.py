@@ -394,6 +394,7 @@ def _report(registry: Registry, seen: Survey, grace_s: int, protected: Protected
         leftovers=_files(seen.leftovers),
         live_leases=len(seen.live),
         dead_leases=len(seen.dead),
+        is_complete=seen.marks.are_whole,
         other_refs=sum(ref.kind == RUN and not ref.name.startswith(own) for ref in seen.refs),
     )
 

@@ -66,6 +66,8 @@ class GcReport:
         live_leases: how many live processes protect what they write.
         dead_leases: leases of processes that are gone; ``delete`` removes them.
         other_refs: how many of the roots are runs of other repositories.
+        is_complete: whether every manifest could be read. If not, nobody knows what else is
+            reachable, and nothing at all is deleted (trap 37).
         failure: why deleting stopped early, or None.
     """
 
@@ -88,6 +90,7 @@ class GcReport:
     live_leases: int = 0
     dead_leases: int = 0
     other_refs: int = 0
+    is_complete: bool = True
     failure: str | None = None
 
     @property
@@ -105,6 +108,7 @@ class GcReport:
             "live_leases": self.live_leases,
             "dead_leases": self.dead_leases,
             "other_refs": self.other_refs,
+            "is_complete": self.is_complete,
             "failure": self.failure,
             "is_sound": self.is_sound,
         }

@@ -16,12 +16,9 @@ from typing import Any, TypeVar
 from aexp.errors import UsageError
 from aexp.model.attachment import Attachment, check_attachment_name, check_media_type
 from aexp.recording import ommx
-from aexp.recording.codecs import AnyCodec, codec_name, encode_with, usable
+from aexp.recording.codecs import CODEC, AnyCodec, codec_name, encode_with, usable
 from aexp.recording.formats import PARQUET, encode_json, encode_table
 from aexp.recording.reading import RESERVED, Readable
-
-CODEC = "dev.aexp.codec"
-"""The annotation that tells people which codec made an attachment; nothing is loaded by it."""
 
 T = TypeVar("T")
 _claiming = threading.Lock()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.credentials import redact_secrets
 from aexp.model.times import format_time
+from aexp.recording import ommx
 from aexp.recording.codecs import (
+    CODEC,
     AnyCodec,
-    Codec,
     JsonCodec,
     codec_for_value,
     codec_name,
@@ -105,8 +106,8 @@ def record_call(target: Attaching, work: Work) -> Any:
         "options": options,
         "library": library_of(work.function),
         "inputs": [
-            recorder.attach(f"{name}/input" + (f"/{i}" if i else ""), codec, data)
-            for i, (codec, data) in enumerate(inputs)
+            recorder.attach(f"{name}/input" + (f"/{i}" if i else ""), stored)
+            for i, stored in enumerate(inputs)
         ],
     }
     if work.adapter is not None:
@@ -134,7 +135,7 @@ def _called(recorder: _Recorder, work: Work, record: dict[str, Json]) -> Any:
     record["status"] = "complete"
     if result is not None:
         try:
-            codec, data = _encoded(result, work.output_codec, otherwise=work.codec)
+            stored = _encoded(result, work.output_codec, otherwise=work.codec)
         except UsageError as error:
             # The work is done, and perhaps took hours: the caller gets its result all the same.
             record["output_problem"] = error.message
@@ -144,7 +145,7 @@ def _called(recorder: _Recorder, work: Work, record: dict[str, Json]) -> Any:
                 stacklevel=5,
             )
         else:
-            record["output"] = recorder.attach(f"{recorder.name}/output", codec, data)
+            record["output"] = recorder.attach(f"{recorder.name}/output", stored)
     recorder.finish(record)
     return result
 
@@ -156,24 +157,30 @@ class _Recorder:
         self._target = target
         self.name = name
 
-    def attach(self, name: str, codec: Codec[Any], data: bytes) -> Json:
-        note = {"dev.aexp.codec": codec_name(codec)}
-        return self._put(name, codec.media_type, data, note).to_json()
+    def attach(self, name: str, stored: _Stored) -> Json:
+        return self._put(name, stored.media_type, stored.data, stored.annotations).to_json()
 
     def finish(self, record: dict[str, Json]) -> None:
         self._put(self.name, CALL, canonical_bytes(record), {})
 
-    def _put(self, name: str, media_type: str, data: bytes, note: dict[str, str]) -> Attachment:
+    def _put(self, name: str, media_type: str, data: bytes, note: Mapping[str, str]) -> Attachment:
         blob = self._target._registry().put(data)
         attachment = Attachment(name, media_type, blob.digest, blob.size, None, note)
         self._target._record_attachment(attachment)
         return attachment
 
 
-def _encoded(
-    value: object, codec: AnyCodec, *, otherwise: AnyCodec = None
-) -> tuple[Codec[Any], bytes]:
-    """Return the codec that is used for ``value``, and the bytes that it makes.
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A value as it is to be stored."""
+
+    media_type: str
+    data: bytes
+    annotations: Mapping[str, str]
+
+
+def _encoded(value: object, codec: AnyCodec, *, otherwise: AnyCodec = None) -> _Stored:
+    """Return ``value`` as the codec makes it that is given, or found for it.
 
     Raises:
         UsageError: there is none that takes it.
@@ -184,7 +191,7 @@ def _encoded(
         found = codec_for_value(value)
         chosen = usable(JsonCodec if found is None and otherwise is None else found or otherwise)
     try:
-        return chosen, encode_with(chosen, value)
+        data = encode_with(chosen, value)
     except UsageError as error:
         if codec is not None or not isinstance(chosen, JsonCodec):
             raise
@@ -192,6 +199,8 @@ def _encoded(
             f"a {type(value).__name__} cannot be stored: {error.message}",
             hint="give codec=… (output_codec=… for the result), or install one: see REC-05",
         ) from error
+    note = {CODEC: codec_name(chosen), **ommx.annotations_of(value)}
+    return _Stored(chosen.media_type, data, note)
 
 
 def error_text(error: BaseException) -> str:

@@ -18,6 +18,8 @@ from aexp.model.attachment import check_media_type
 from aexp.recording import formats, ommx
 
 T = TypeVar("T", contravariant=True)
+CODEC = "dev.aexp.codec"
+"""The annotation that tells people which codec made an attachment; nothing is loaded by it."""
 ENTRY_POINTS = "aexp.codecs"
 """The group of entry points that codecs are found in; an entry's name is its media type."""
 

@@ -78,7 +78,9 @@ def codec_of_media_type(media_type: str) -> OmmxCodec | None:
 
 
 def annotations_of(value: object) -> dict[str, str]:
-    """Return what OMMX keeps beside a message's bytes (title, authors, …)."""
+    """Return what OMMX keeps beside a message's bytes (title, authors, …); else nothing."""
+    if not any(codec.accepts(value) for codec in CODECS):
+        return {}
     kept = getattr(value, "annotations", None)
     return {str(k): str(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {}
 

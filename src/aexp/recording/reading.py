@@ -90,28 +90,37 @@ class Readable(ABC):
             )
         return decode_with(reader, self._registry().read(attachment.digest))
 
-    def write_attachment(self, name: str, path: str | PathLike[str]) -> Path:
-        """Write an attachment's bytes to a file, which is replaced when it exists.
+    def write_attachment(
+        self, name: str, path: str | PathLike[str], *, overwrite: bool = False
+    ) -> Path:
+        """Write an attachment's bytes to a file.
 
         Args:
             name: which attachment.
             path: the file to write; or a folder, in which it gets the file name that it was
-                logged under, and replaces nothing.
+                logged under, and stays in that folder whatever that name is.
+            overwrite: replace the file when it exists.
 
         Returns:
             The file's path.
 
         Raises:
-            NotFoundError: there is no attachment of that name, or its bytes are not here.
-            UsageError: the folder has a file of that name.
+            NotFoundError: there is no attachment of that name, its bytes are not here, or there
+                is no such folder.
+            UsageError: the file exists, and ``overwrite`` is false.
             CorruptDataError: the bytes do not have the digest they must have.
             StorageError: the disk refused.
         """
         attachment, target = self._attachment(name), Path(path)
         if target.is_dir():
             target /= _file_name(attachment)
-            if target.exists() or target.is_symlink():
-                raise UsageError(f"{target} exists", hint="give the path of a file to replace it")
+        elif not target.parent.is_dir():
+            raise NotFoundError(f"the folder {target.parent} does not exist", hint="make it first")
+        if not overwrite and (target.exists() or target.is_symlink()):
+            raise UsageError(
+                f"{target} exists", hint="give another path, or overwrite=True to replace it"
+            )
+        # A link is replaced and not written through (trap 49).
         self._registry().copy_to(attachment.digest, target)
         return target
 

@@ -1,0 +1,8 @@
+"""Remotes: places that keep the same blobs as a registry, for other clones to fetch (SHR-01)."""
+
+from __future__ import annotations
+
+from aexp.registry.remotes.base import Remote
+from aexp.registry.remotes.opening import open_remote
+
+__all__ = ["Remote", "open_remote"]

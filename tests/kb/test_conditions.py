@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aexp.errors import CorruptDataError, NotFoundError
-from aexp.kb import Artifact, conditions, parse_artifact, resolve_conditions
+from aexp.kb import Artifact, parse_artifact
+from aexp.kb.conditions import conditions, resolve_conditions
 from tests.kb.shapes import EXPERIMENT
 
 _PATH = "kb/research/experiments/E001.md"

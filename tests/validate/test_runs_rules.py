@@ -145,7 +145,7 @@ def test_unreadable_experiment_concludes_nothing(world: World) -> None:
 
 def test_begun_promotion_is_reported_and_left_alone(world: World) -> None:
     """RUN-04, model 13: an ended run whose promotion was cut short; validate mends nothing."""
-    from aexp.ledger.promote import mark_pending
+    from aexp.ledger.pending import mark_pending
     from aexp.repo import open_layout
 
     world.artifacts()

@@ -19,6 +19,7 @@ from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
 from aexp.git import Git
 from aexp.ledger.judge import judge
+from aexp.ledger.pending import clear_pending
 from aexp.ledger.places import Place, find_entry
 from aexp.ledger.resolve import both_sides
 from aexp.ledger.retract import entomb, retraction_of
@@ -38,8 +39,6 @@ from aexp.repo import Layout, open_layout
 from aexp.storage.atomic import make_folder, write_atomic
 from aexp.workspace.store import RunRecord, RunStore
 from aexp.workspace.streams import summarize_attempt
-
-PENDING_DIR = ".aexp/pending"
 
 
 class Outcome(StrEnum):
@@ -360,25 +359,3 @@ def promote_record(
         write_prepared(target, record, prepared)
         clear_pending(target, job_id)
         return prepared.promotion
-
-
-def mark_pending(layout: Layout, job_id: str) -> None:
-    """Note that a run is about to end, so that a killed promotion is seen later (RUN-04)."""
-    path = layout.root / PENDING_DIR / job_id
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def clear_pending(layout: Layout, job_id: str) -> None:
-    """Remove the note of :func:`mark_pending`."""
-    with contextlib.suppress(OSError):
-        os.unlink(f"{layout.root}{os.sep}{PENDING_DIR}{os.sep}{job_id}")  # noqa: PTH108
-
-
-def pending(layout: Layout) -> list[str]:
-    """Return the runs whose promotion was begun and not finished in this work tree, sorted."""
-    try:
-        return sorted(path.name for path in (layout.root / PENDING_DIR).iterdir())
-    except OSError:
-        return []

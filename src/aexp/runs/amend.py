@@ -10,14 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aexp.errors import AexpError
-from aexp.ledger.promote import (
-    Promotion,
-    clear_pending,
-    home_layout,
-    mark_pending,
-    pending,
-    promote_record,
-)
+from aexp.ledger.pending import clear_pending, mark_pending, pending
+from aexp.ledger.promote import Promotion, home_layout, promote_record
 from aexp.model.canonical import Json
 from aexp.model.status import is_terminal
 from aexp.repo import Layout

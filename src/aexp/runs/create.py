@@ -9,7 +9,8 @@ from difflib import get_close_matches
 
 from aexp.clock import utc_now
 from aexp.errors import MissingExperimentWarning, NotFoundError, UsageError
-from aexp.kb import Artifact, find_experiment, require_artifact, resolve_conditions
+from aexp.kb import Artifact, find_experiment, require_artifact
+from aexp.kb.conditions import resolve_conditions
 from aexp.kb.names import check_id
 from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aexp.errors import AexpError
-from aexp.ledger.promote import Promotion, clear_pending, pending, promote_record
+from aexp.ledger.pending import clear_pending, pending
+from aexp.ledger.promote import Promotion, promote_record
 from aexp.model.ids import is_job_id
 from aexp.model.status import is_terminal
 from aexp.repo import Layout

@@ -12,7 +12,8 @@ from aexp.git import Git
 from aexp.ledger.commit import is_record, ledger_changes
 from aexp.ledger.judge import entry_job_id
 from aexp.ledger.lost import lost_entries
-from aexp.ledger.promote import home_layout, pending
+from aexp.ledger.pending import pending
+from aexp.ledger.promote import home_layout
 from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal

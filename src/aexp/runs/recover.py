@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from aexp.errors import AexpError, InvalidTransitionError
-from aexp.ledger.promote import pending
+from aexp.ledger.pending import pending
 from aexp.model.owner import Liveness, Owner
 from aexp.model.status import is_terminal
 from aexp.repo import Layout

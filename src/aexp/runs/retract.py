@@ -9,8 +9,9 @@ from aexp.clock import utc_now
 from aexp.errors import InvalidTransitionError, NotTerminalError
 from aexp.kb import FOLDERS, parse_artifact
 from aexp.kb.numbers import all_citations
+from aexp.ledger.pending import mark_pending
 from aexp.ledger.places import entry_path
-from aexp.ledger.promote import home_layout, mark_pending, promote_record, roots_of
+from aexp.ledger.promote import home_layout, promote_record, roots_of
 from aexp.ledger.retract import Tombstone, check_reason, entomb_entry, retraction_of
 from aexp.model.canonical import Json
 from aexp.model.citation import BatchCitation, JobCitation, selector_matches

@@ -18,14 +18,8 @@ from typing import Final
 import aexp
 from aexp.clock import utc_now
 from aexp.errors import AexpError, InvalidTransitionError, RunBusyError
-from aexp.ledger.promote import (
-    clear_pending,
-    home_layout,
-    mark_pending,
-    prepare,
-    with_stamps,
-    write_prepared,
-)
+from aexp.ledger.pending import clear_pending, mark_pending
+from aexp.ledger.promote import home_layout, prepare, with_stamps, write_prepared
 from aexp.ledger.retract import retracted_facts
 from aexp.model.canonical import Json
 from aexp.model.owner import Liveness, Owner, proven_dead_by_restart

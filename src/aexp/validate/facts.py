@@ -20,7 +20,7 @@ from aexp.git import Git
 from aexp.kb import Artifact, read_artifacts
 from aexp.kb.numbers import NumberLink, Target, number_links, read_target
 from aexp.ledger.judge import LedgerProblem
-from aexp.ledger.promote import pending
+from aexp.ledger.pending import pending
 from aexp.ledger.store import NO_LEDGER, Ledger, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
 from aexp.model.entry import LedgerEntry

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aexp.errors import CorruptDataError
-from aexp.kb import PARENTS, Artifact, Kind, conditions, near_ids
+from aexp.kb.artifacts import Artifact, near_ids
+from aexp.kb.conditions import conditions
+from aexp.kb.names import PARENTS, Kind
 from aexp.kb.frontmatter import key_line
 from aexp.kb.names import LETTERS, is_id
 from aexp.model.issue import Issue

@@ -1,0 +1,33 @@
+"""Runs whose way into the ledger was begun and not finished: a mark for each (RUN-04)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+from aexp.repo import Layout
+
+PENDING_DIR: Final = ".aexp/pending"
+
+
+def mark_pending(layout: Layout, job_id: str) -> None:
+    """Note that a run is about to end, so that a killed promotion is seen later (RUN-04)."""
+    path = layout.root / PENDING_DIR / job_id
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def clear_pending(layout: Layout, job_id: str) -> None:
+    """Remove the note of :func:`mark_pending`."""
+    with contextlib.suppress(OSError):
+        os.unlink(f"{layout.root}{os.sep}{PENDING_DIR}{os.sep}{job_id}")  # noqa: PTH108
+
+
+def pending(layout: Layout) -> list[str]:
+    """Return the runs whose promotion was begun and not finished in this work tree, sorted."""
+    try:
+        return sorted(path.name for path in (layout.root / PENDING_DIR).iterdir())
+    except OSError:
+        return []

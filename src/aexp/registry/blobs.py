@@ -16,11 +16,11 @@ from typing import BinaryIO, TypeAlias
 
 from aexp.errors import CorruptDataError, NotFoundError, StorageError, UsageError
 from aexp.model.oci import is_digest, sha256_digest
-from aexp.registry.ingest import copy_hashed, write_all
+from aexp.registry.ingest import SourceFailedError, copy_hashed, write_all
+from aexp.storage import atomic
 from aexp.storage.atomic import (
     TEMP_SUFFIX,
     storage_error,
-    sync_file_systems,
     sync_folder,
 )
 
@@ -115,26 +115,39 @@ class Blobs:
             raise NotFoundError(f"{path} does not exist", hint="check the path") from None
         except OSError as error:
             raise _unreadable(error, path) from error
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            os.close(source)
+            raise UsageError(f"{path} is no file", hint="name a file, not a folder or a device")
         with open(source, "rb", buffering=0) as stream:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                raise UsageError(f"{path} is no file", hint="name a file, not a folder or a device")
-            return self.put_stream(stream, progress, None, name=str(path))
+            try:
+                return self._put_stream(stream, progress, None)
+            except SourceFailedError as failed:
+                raise _unreadable(failed.error, path) from failed.error
 
     def put_stream(
         self,
         stream: BinaryIO | io.FileIO,
         progress: Progress | None,
         expect: str | None,
-        *,
-        name: str = "the stream",
     ) -> Blob:
         """Store what ``stream`` holds; see :meth:`Registry.put_stream`."""
+        try:
+            return self._put_stream(stream, progress, expect)
+        except SourceFailedError as failed:
+            raise failed.error from None
+
+    def _put_stream(
+        self,
+        stream: BinaryIO | io.FileIO,
+        progress: Progress | None,
+        expect: str | None,
+    ) -> Blob:
         with self._temporary() as (fd, temp):
             digest, size = copy_hashed(stream, fd, progress)
             blob = Blob(digest, size)
             if expect is not None and digest != expect:
                 raise CorruptDataError(
-                    f"{name} holds {digest}, not the {expect} that was promised",
+                    f"the content has the digest {digest}, not {expect} as was promised",
                     hint="it was damaged on its way or in its place; get it again",
                 )
             if self._reuse(blob, temp):
@@ -213,8 +226,9 @@ class Blobs:
                 os.replace(temp, target)
                 sync_folder(target.parent)
             except BaseException as error:
-                with contextlib.suppress(OSError):
-                    os.unlink(temp)
+                _unlink_quietly(temp)
+                if isinstance(error, SourceFailedError):
+                    raise _unreadable(error.error, path) from error.error
                 if isinstance(error, OSError) and not isinstance(error, StorageError):
                     raise storage_error(error, target) from error
                 raise
@@ -277,7 +291,7 @@ class Blobs:
 
     def _flush_all(self) -> None:
         with _refused(self._folder):
-            sync_file_systems([self._tmp])
+            atomic.sync_file_systems([self._tmp])
 
     @contextlib.contextmanager
     def _temporary(self, *, keep: contextlib.ExitStack | None = None) -> Iterator[tuple[int, Path]]:

@@ -20,6 +20,14 @@ _FICLONE = 0x40049409
 """Linux: make a file share the blocks of another (``ioctl_ficlone(2)``)."""
 
 
+class SourceFailedError(Exception):
+    """Reading the source failed, which is no trouble of the registry's disk."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write all of ``data`` where ``fd`` stands."""
     view = memoryview(data)
@@ -39,6 +47,10 @@ def copy_hashed(
         source: read from where it stands to its end.
         fd: an empty file, open for reading and writing.
         progress: called with the number of bytes just done.
+
+    Raises:
+        SourceFailedError: the source cannot be read.
+        OSError: the new file cannot be written.
     """
     done = progress or _ignored
     if _cloned(source, fd):
@@ -78,6 +90,13 @@ def _pump(
 
 
 def _fill(source: BinaryIO | io.FileIO, buffer: memoryview) -> int:
+    try:
+        return _read_into(source, buffer)
+    except OSError as error:
+        raise SourceFailedError(error) from error
+
+
+def _read_into(source: BinaryIO | io.FileIO, buffer: memoryview) -> int:
     """Read until ``buffer`` is full or the source is at its end; return how much there was."""
     filled = 0
     readinto = getattr(source, "readinto", None)

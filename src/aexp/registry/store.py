@@ -165,6 +165,7 @@ class Registry:
         Raises:
             CorruptDataError: it has another digest; nothing is kept.
             StorageError: the disk refused; nothing is left.
+            OSError: what the stream itself raises, as it is; nothing is kept.
         """
         self.initialise()
         return self._blobs.put_stream(stream, progress, expect)

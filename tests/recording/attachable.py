@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from aexp.errors import RunClosedError
 from aexp.model.attachment import Attachment
 from aexp.recording.attaching import Attaching
@@ -30,6 +32,7 @@ class Holder(Attaching):
         return self.registry
 
     def _record_attachment(self, attachment: Attachment) -> None:
+        assert self.registry.has(attachment.digest), "the bytes come first (REG-02)"
         self.kept[attachment.name] = attachment
 
     def _check_open(self) -> None:
@@ -39,3 +42,9 @@ class Holder(Attaching):
     def blobs(self) -> set[str]:
         """Return the digests of everything in the registry."""
         return {digest for digest, _ in self.registry.blobs()}
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Holder:
+    """Something to attach to."""
+    return Holder(tmp_path / "registry")

@@ -22,7 +22,7 @@ from aexp.model.remote import RemoteAddress
 from aexp.registry.remotes.base import CHUNK, TEMP_FOLDER, Progress, Source
 
 _WHOLE_AT_ONCE: Final = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"}
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"}
 )
 """Stores in which an object appears when it is whole; elsewhere a file is moved into its place."""
 _ONE_REQUEST: Final = 8 * CHUNK
@@ -179,12 +179,18 @@ class FsspecRemote:
                 target.close()
                 target.commit()
         except BaseException:
-            # Left alone, fsspec would make an object of what has been sent when the file object
-            # is collected.
-            with suppress(OSError, AttributeError), self._errors():
-                target.discard()
-            target.closed = True
+            self._give_up(target)
             raise
+
+    def _give_up(self, target: Any) -> None:
+        """Take back what was sent of an object.
+
+        Left alone, fsspec makes an object of it when the file is collected as garbage.
+        """
+        with suppress(AexpError, AttributeError), self._errors():
+            target.discard()
+        with suppress(AttributeError):
+            target.closed = True
 
     def _put_and_move(self, path: str, source: Source, size: int, progress: Progress) -> None:
         name = path.rpartition("/")[2]

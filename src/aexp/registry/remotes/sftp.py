@@ -22,7 +22,7 @@ from aexp.errors import (
 from aexp.model.remote import RemoteAddress
 from aexp.registry.remotes.base import CHUNK, TEMP_FOLDER, Progress, Source
 from aexp.registry.remotes.sending import send
-from aexp.registry.remotes.ssh import ANSWER_WITHIN_S, connect
+from aexp.registry.remotes.ssh import ANSWER_WITHIN_S, connect, load_paramiko
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient, SSHClient
@@ -164,11 +164,9 @@ class SftpRemote:
     @contextmanager
     def _session(self) -> Iterator[SFTPClient]:
         """Lend this thread's channel; what breaks within is translated, and connected anew."""
-        channel = self._channel()
-        import paramiko
-
+        paramiko = load_paramiko(self._address.scheme)
         try:
-            yield channel
+            yield self._channel()
         except AexpError:
             raise
         except (paramiko.SSHException, EOFError, TimeoutError, ConnectionError) as error:
@@ -188,7 +186,7 @@ class SftpRemote:
     def _channel(self) -> SFTPClient:
         from paramiko import SFTPClient
 
-        with self._guard:
+        with self._guard:  # of several threads one connects
             transport = None if self._client is None else self._client.get_transport()
             if transport is None or not transport.is_active():
                 self._client = connect(self._address)
@@ -209,12 +207,14 @@ class SftpRemote:
         return opened
 
     def _forget(self) -> None:
-        """Give up this thread's channel, and with it a connection that may be dead."""
+        """Give up the connection that this thread used, unless another thread has done so."""
         kept = getattr(self._local, "kept", None)
         self._local.kept = None
-        if kept is not None:
-            with contextlib.suppress(OSError, EOFError):
-                kept[1].close()
+        with self._guard:
+            if self._client is None or (kept is not None and kept[0] is not self._client):
+                return
+            client, self._client = self._client, None
+        client.close()
 
 
 class _Part:

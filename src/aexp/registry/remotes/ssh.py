@@ -20,6 +20,21 @@ ANSWER_WITHIN_S: Final = 120.0
 """A server that is silent for so long is given up."""
 
 
+def load_paramiko(scheme: str) -> Any:
+    """Return the package, which is slow to import.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import paramiko
+    except ImportError:
+        raise MissingExtraError(
+            f"{scheme}:// remotes need paramiko", hint="pip install 'aexp[remotes]'"
+        ) from None
+    return paramiko
+
+
 def connect(address: RemoteAddress) -> SSHClient:
     """Return a connection to the host of ``address``.
 
@@ -31,15 +46,10 @@ def connect(address: RemoteAddress) -> SSHClient:
         TransferError: the host is not the one it should be, or does not let us in.
         RemoteUnavailableError: it cannot be reached.
     """
-    try:
-        import paramiko
-    except ImportError:
-        raise MissingExtraError(
-            f"{address.scheme}:// remotes need paramiko", hint="pip install 'aexp[remotes]'"
-        ) from None
+    paramiko = load_paramiko(address.scheme)
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     options = _options(address)
-    client = paramiko.SSHClient()
+    client: SSHClient = paramiko.SSHClient()
     client.set_missing_host_key_policy(_RefuseUnknown(address.host))
     for known in _known_hosts(options):
         with contextlib.suppress(OSError):

@@ -61,7 +61,6 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 _BY_NAME = {
     ".npy": NPY,
-    ".npz": NPZ,
     ".parquet": PARQUET,
     ".feather": "application/vnd.apache.arrow.file",
     ".arrow": "application/vnd.apache.arrow.file",
@@ -110,7 +109,18 @@ _TEXTS = frozenset(
      "application/javascript", "application/x-sh", "application/x-tex", "application/x-latex"}
 )  # fmt: skip
 """Types outside ``text/`` whose files are text."""
-_RICH_ZIP = ("application/vnd.", "application/java-archive", "application/epub+zip", NPZ)
+_ZIPPED = {
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".ods": "application/vnd.oasis.opendocument.spreadsheet",
+    ".epub": "application/epub+zip",
+    ".jar": "application/java-archive",
+    ".npz": NPZ,
+    ".zip": ZIP,
+}
+"""What is a ZIP archive by its content."""
 
 
 def media_type_of(head: bytes, size: int, filename: str) -> str:
@@ -124,7 +134,7 @@ def media_type_of(head: bytes, size: int, filename: str) -> str:
     named = _named(filename)
     magic = _magic(head)
     if magic == ZIP:
-        return _zip(head, named)
+        return named if named in _ZIPPED.values() and named is not None else _zip(head)
     if magic is not None:
         return named if named in _FAMILIES.get(magic, ()) and named is not None else magic
     if not head:
@@ -139,7 +149,8 @@ def _named(filename: str) -> str | None:
     lower = filename.lower()
     dot = lower.rfind(".")
     suffix = lower[dot:] if dot >= 0 else ""
-    return _BY_NAME.get(suffix) or _standard().types_map[True].get(suffix)
+    own = _BY_NAME.get(suffix) or _ZIPPED.get(suffix)
+    return own or _standard().types_map[True].get(suffix)
 
 
 @lru_cache(maxsize=1)
@@ -155,9 +166,8 @@ def _magic(head: bytes) -> str | None:
     return None
 
 
-def _zip(head: bytes, named: str | None) -> str:
-    if named is not None and named.startswith(_RICH_ZIP):
-        return named
+def _zip(head: bytes) -> str:
+    """Return what an archive is by its first member."""
     length = int.from_bytes(head[26:28], "little")
     return NPZ if head[30 : 30 + length].endswith(b".npy") else ZIP
 

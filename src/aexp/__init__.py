@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aexp.linking import list_batches as list_batches
     from aexp.queries import query as query
     from aexp.recording.current import current_run as current_run
+    from aexp.recording.experiment import Experiment as Experiment
     from aexp.runs import create_run as create_run
     from aexp.runs import find_runs as find_runs
     from aexp.runs import get_run_store as get_run_store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from aexp.validate import validate_repo as validate_repo
 
 _PUBLIC = {
+    "Experiment": "aexp.recording.experiment",
     "bind_tracker": "aexp.runs.annotate",
     "create_run": "aexp.runs",
     "current_run": "aexp.recording.current",

@@ -75,8 +75,8 @@ def graphs(draw: st.DrawFn) -> Graph:
             value = Manifest(config, tuple(layers), subject=subject, annotations=note)
             followed = []
         else:
-            below_it = draw(st.lists(st.sampled_from(graph.manifests or [None]), max_size=3))
-            children = [child for child in below_it if child is not None]
+            listed = st.lists(st.sampled_from(graph.manifests), max_size=3)
+            children = draw(listed) if graph.manifests else []
             value = Index(tuple(children), subject=subject, annotations=note)
             followed = [child.digest for child in children]
         described = graph.store.put(value.encode(), value.media_type)

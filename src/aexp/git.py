@@ -92,12 +92,36 @@ class Git:
         except OSError as error:
             raise _cannot_start(self.folder, error) from None
         except subprocess.TimeoutExpired:
-            raise GitError(
-                f"git {args[0]} did not finish within {timeout:g} s",
-                hint="see whether `git status` ends here, and whether the disk is well",
-            ) from None
-        result = GitResult(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
-        if check and result.returncode != 0:
+            raise _too_slow(args, timeout) from None
+        result = _result(done.returncode, done.stdout, done.stderr)
+        return self.judged(result, args) if check else result
+
+    def begin(self, *args: str) -> Running:
+        """Start ``git *args`` and go on; its answer is waited for when it is asked for.
+
+        Raises:
+            GitError: git cannot be started.
+        """
+        try:
+            process = subprocess.Popen(
+                ["git", "--no-optional-locks", *args],
+                cwd=self.folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise _cannot_start(self.folder, error) from None
+        return Running(self, args, process)
+
+    def judged(self, result: GitResult, args: Sequence[str]) -> GitResult:
+        """Return ``result``, that of ``git *args``.
+
+        Raises:
+            GitError: git refused.
+        """
+        if result.returncode != 0:
             reason = _reason(result)
             raise GitError(f"git {args[0]} failed: {reason}", hint=self._hint(reason))
         return result
@@ -140,6 +164,97 @@ class Git:
             size = int(header[2])
             yield out[end + 1 : end + 1 + size]
             position = end + 1 + size + 1
+
+
+_OID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_PER_WORKTREE = (b"refs/bisect/", b"refs/worktree/", b"refs/rewritten/")
+
+
+def read_head(git_dir: Path, common_dir: Path) -> str | None:
+    """Return the commit that HEAD is, read without starting git.
+
+    Args:
+        git_dir: the work tree's git folder.
+        common_dir: the git folder that its worktrees share.
+
+    Returns:
+        The id, or None where only git can tell: before the first commit, or when refs are kept
+        in another form (reftable).
+    """
+    try:
+        content = _ref_content(git_dir / "HEAD")
+        for _ in range(5):
+            if _OID.fullmatch(content):
+                return content.decode()
+            if not content.startswith(b"ref: refs/"):
+                return None
+            name = content.removeprefix(b"ref: ").strip()
+            folder = git_dir if name.startswith(_PER_WORKTREE) else common_dir
+            content = _loose_or_packed(folder, name)
+    except OSError:
+        pass
+    return None
+
+
+def _loose_or_packed(folder: Path, name: bytes) -> bytes:
+    try:
+        return _ref_content(folder / os.fsdecode(name))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        # Packing writes this file before it removes the loose one.
+        packed = b"\n" + (folder / "packed-refs").read_bytes()
+    end = packed.find(b" " + name + b"\n")
+    return packed[packed.rfind(b"\n", 0, end) + 1 : end] if end > 0 else b""
+
+
+def _ref_content(path: Path) -> bytes:
+    if path.is_symlink():  # how the oldest gits wrote HEAD
+        return b"ref: " + os.fsencode(path.readlink())
+    return path.read_bytes().strip()
+
+
+class Running:
+    """A git that has been started.
+
+    Args:
+        git: where it runs.
+        args: the subcommand and its arguments.
+        process: its process.
+    """
+
+    def __init__(self, git: Git, args: Sequence[str], process: subprocess.Popen[bytes]) -> None:
+        self._git = git
+        self._args = args
+        self._process = process
+
+    def result(self, *, timeout: float = TIMEOUT_S) -> GitResult:
+        """Wait for the answer.
+
+        Raises:
+            GitError: git timed out or failed.
+        """
+        try:
+            out, err = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise _too_slow(self._args, timeout) from None
+        return self._git.judged(_result(self._process.returncode, out, err), self._args)
+
+    def stop(self) -> None:
+        """End it, when nobody wants the answer any more."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def _result(returncode: int, out: bytes, err: bytes) -> GitResult:
+    return GitResult(returncode, out, err.decode("utf-8", "replace"))
+
+
+def _too_slow(args: Sequence[str], timeout: float) -> GitError:
+    return GitError(
+        f"git {args[0]} did not finish within {timeout:g} s",
+        hint="see whether `git status` ends here, and whether the disk is well",
+    )
 
 
 def _cannot_start(folder: Path, error: OSError) -> GitError:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
@@ -49,10 +49,10 @@ def describe_process(pid: int) -> Owner:
     scheduler = settings.scheduler_environment()
     return Owner(
         host=socket.gethostname(),
-        boot_id=_read(Path("/proc/sys/kernel/random/boot_id")),
+        boot_id=_boot_id(),
         pid=pid,
-        pid_namespace=_pid_namespace(),
-        start_time=process_start_time(pid),
+        pid_namespace=_pid_namespace(os.getpid()),
+        start_time=_own_start_time(pid) if pid == os.getpid() else process_start_time(pid),
         scheduler_job=scheduler.job_id,
         scheduler_restart=scheduler.restart_count,
     )
@@ -130,7 +130,20 @@ def _ps(pid: int) -> str:
     return done.stdout.strip()
 
 
-def _pid_namespace() -> str:
+@cache
+def _boot_id() -> str:
+    return _read(Path("/proc/sys/kernel/random/boot_id"))
+
+
+@lru_cache(maxsize=1)
+def _own_start_time(pid: int) -> str:
+    """Return when this process started; it never changes, but after a fork it is another."""
+    return process_start_time(pid)
+
+
+@lru_cache(maxsize=1)
+def _pid_namespace(pid: int) -> str:
+    """Return the namespace of this process, whose id is ``pid``."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:

@@ -71,7 +71,8 @@ run.log_attachment("same content", "text/plain", b"same")
 run.log_attachment("same name", "text/plain", who.encode())
 if who == "parent":
     os.makedirs("elsewhere", exist_ok=True)
-    subprocess.run([sys.executable, os.path.abspath(__file__), "child"], check=True, cwd="elsewhere")
+    kid = [sys.executable, os.path.abspath(__file__), "child"]
+    subprocess.run(kid, check=True, cwd="elsewhere")
     with open("ready.dat", "w"):
         pass
     while not os.path.exists("go.dat"):

@@ -163,7 +163,7 @@ def test_a_promotion_that_was_cut_off(machine: Machine) -> None:
     job = create_run("E001", {"seed": 0}, repo_root=machine.path)
     code = f"""
     import os, aexp, aexp.runs.transition as transition
-    transition.write_prepared = lambda *a: os._exit(9)
+    transition.write_prepared = lambda *a, **k: os._exit(9)
     aexp.mark_status(aexp.open_run("{job.id}"), "complete")
     """
     assert script(machine, code).returncode == 9

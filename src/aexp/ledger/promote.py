@@ -36,7 +36,7 @@ from aexp.model.project import Projection, describe, project, read_stamps, stamp
 from aexp.model.sanitize import Root
 from aexp.model.stream import Summary
 from aexp.repo import Layout, open_layout
-from aexp.storage.atomic import make_folder, write_atomic
+from aexp.storage.atomic import Flush, make_folder, write_atomic
 from aexp.workspace.store import RunRecord, RunStore
 from aexp.workspace.streams import summarize_attempt
 
@@ -283,15 +283,24 @@ def _committed(layout: Layout, job_id: str, path: str) -> Parts | None:
     return None if entry is None else take_apart(entry)
 
 
-def write_prepared(layout: Layout, record: RunRecord, prepared: Prepared) -> None:
+def write_prepared(
+    layout: Layout, record: RunRecord, prepared: Prepared, *, flush: Flush = "all"
+) -> None:
     """Write an entry that :func:`prepare` worked out, and the parts that did not fit it.
+
+    Args:
+        layout: the repository.
+        record: the run.
+        prepared: what to write.
+        flush: what of the entry is made durable.
 
     Raises:
         StorageError: the disk refused.
     """
     keep_aside(layout, record, prepared)
+    path = prepared.promotion.path
     if prepared.data is not None:
-        write_atomic(prepared.promotion.path, prepared.data, tmp_dir=layout.tmp_dir)
+        write_atomic(path, prepared.data, tmp_dir=layout.tmp_dir, flush=flush)
 
 
 def keep_aside(layout: Layout, record: RunRecord, prepared: Prepared) -> None:

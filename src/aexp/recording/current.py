@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aexp.errors import RunClosedError, UsageError
 from aexp.model.attachment import Attachment
+from aexp.model.canonical import encode_number
 from aexp.model.owner import Owner
 from aexp.model.stream import AttachmentRecord, Metric, Parameter, check_name
 from aexp.recording.attaching import Attaching
 from aexp.workspace.active import ActiveAttempt, active_attempt
-from aexp.workspace.store import DOCUMENT_FILE, read_object
+from aexp.workspace.store import DOCUMENT_FILE, read_document
 
 if TYPE_CHECKING:
     from aexp.registry.store import Registry
@@ -60,13 +61,14 @@ class ActiveRun(Attaching):
             UsageError: the name, value or step is of the wrong kind.
             StorageError: the disk refused.
         """
-        number = _scalar(value, "metric", name)
-        if isinstance(number, bool | str):
-            raise UsageError(f"metric {name} needs a number, not {number!r}")
-        if step is not None:
+        # Called thousands of times a second with what needs no looking at twice.
+        if type(value) is not float:
+            value = _number(value, name)
+        if step is not None and (type(step) is not int or abs(step) >= 2**63):
             step = _step(step, name)
-        record = Metric(check_name(name, "metric"), float(number), time.time(), step)
-        self._attempt.writer().append(record)
+        if name not in _known_names:
+            _check_once(name)
+        self._attempt.writer().append(Metric(name, value, time.time(), step))
 
     def log_metrics(self, values: dict[str, float], step: int | None = None) -> None:
         """Record one value of each of several metrics; see :meth:`log_metric`."""
@@ -84,12 +86,7 @@ class ActiveRun(Attaching):
             UsageError: the name or value is of the wrong kind.
             StorageError: the disk refused.
         """
-        scalar = _scalar(value, "parameter", name)
-        if isinstance(scalar, str):
-            scalar = scalar.encode("utf-8", "replace").decode("utf-8")
-        if isinstance(scalar, float) and scalar - scalar != 0:
-            scalar = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(scalar)]
-        record = Parameter(check_name(name, "parameter"), scalar, time.time())
+        record = Parameter(name, plain_parameter(name, value), time.time())
         self._attempt.writer().append(record)
 
     def flush(self) -> None:
@@ -116,7 +113,7 @@ class ActiveRun(Attaching):
     def _was_closed(self) -> bool:
         """Return whether the run's owner, another process perhaps, has closed the attempt."""
         try:
-            document = read_object(self._attempt.folder / DOCUMENT_FILE)
+            document = read_document(self._attempt.folder / DOCUMENT_FILE)
         except FileNotFoundError:
             return True
         return document.get("attempt_id") != self.attempt_id or "sealed" in document
@@ -132,7 +129,7 @@ def protected_registry(attempt: ActiveAttempt) -> Registry:
     from aexp.workspace.locate import layout_of
 
     registry = open_registry(layout_of(attempt.folder))
-    owner = Owner.from_json(read_object(attempt.folder / DOCUMENT_FILE).get("owner"))
+    owner = Owner.from_json(read_document(attempt.folder / DOCUMENT_FILE).get("owner"))
     attempt.hold(registry.lease(f"run {attempt.job_id}", owner))
     return registry
 
@@ -145,6 +142,39 @@ def current_run() -> ActiveRun | None:
     """
     attempt = active_attempt()
     return None if attempt is None else ActiveRun(attempt)
+
+
+def plain_parameter(name: str, value: object) -> bool | int | float | str:
+    """Return a parameter's value as it is recorded; one that is not finite as text (LED-02).
+
+    Raises:
+        UsageError: the name or value is of the wrong kind.
+    """
+    scalar = _scalar(value, "parameter", check_name(name, "parameter"))
+    if isinstance(scalar, str):
+        return scalar.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(scalar, float):
+        return encode_number(float(scalar))
+    return scalar
+
+
+_known_names: set[str] = set()
+_MANY_NAMES: Final = 10_000
+
+
+def _check_once(name: str) -> None:
+    """Check the name of a metric, and remember that it is one."""
+    check_name(name, "metric")
+    if len(_known_names) >= _MANY_NAMES:
+        _known_names.clear()
+    _known_names.add(name)
+
+
+def _number(value: object, name: str) -> float:
+    number = _scalar(value, "metric", name)
+    if isinstance(number, bool | str):
+        raise UsageError(f"metric {name} needs a number, not {number!r}")
+    return float(number)
 
 
 def _scalar(value: object, what: str, name: str) -> bool | int | float | str:

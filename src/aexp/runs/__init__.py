@@ -70,6 +70,7 @@ def create_run(
         include_commit=include_commit,
         resolve=resolve_conditions,
         missing="warn",
+        durable=False,
     )
     return open_job(RunStore(layout), made.job_id)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from aexp.errors import GitError
-from aexp.git import Git
+from aexp.git import Git, read_head
 from aexp.model.canonical import Json
 from aexp.repo import MANAGED_FOLDERS, Layout
 
@@ -57,23 +57,32 @@ SOURCE_NAMES = frozenset({"Makefile", "Dockerfile", "Snakefile", "CMakeLists.txt
 _EXCLUDE = tuple(f":(exclude,top){name}" for name in MANAGED_FOLDERS)
 
 
-@dataclass(frozen=True, slots=True)
-class CodeState:
-    """The code of a work tree.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadFacts:
+    """The code that is committed.
 
     Attributes:
         commit: the last commit that touched anything outside aexp's own folders, or None.
-        dirty: whether tracked files are changed or there are untracked source files.
-        diff: a digest of those changes, or None when there are none.
         tree: the id of HEAD's tree without aexp's folders, or None before the first commit.
         shallow: whether history is cut off where ``commit`` was found, so it may be too late.
     """
 
-    commit: str | None
+    commit: str | None = None
+    tree: str | None = None
+    shallow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeState(HeadFacts):
+    """The code of a work tree.
+
+    Attributes:
+        dirty: whether tracked files are changed or there are untracked source files.
+        diff: a digest of those changes, or None when there are none.
+    """
+
     dirty: bool
     diff: str | None
-    tree: str | None
-    shallow: bool = False
 
     def statepoint_keys(self) -> dict[str, Json]:
         """Return what joins a state point."""
@@ -83,7 +92,36 @@ class CodeState:
         return keys
 
 
-_commits: dict[tuple[Path, str], tuple[str | None, str | None, bool]] = {}
+_known: dict[tuple[Path, str], HeadFacts] = {}
+
+
+def head_facts(layout: Layout) -> HeadFacts:
+    """Return what is committed in a work tree; no git process when HEAD was seen before.
+
+    Raises:
+        GitError: git failed.
+    """
+    head = _head(layout)
+    return HeadFacts() if head is None else _facts_of(Git(layout.root), layout, head)
+
+
+def _head(layout: Layout) -> str | None:
+    """Return the commit that HEAD is, None before the first."""
+    if layout.git_dir is not None and layout.common_dir is not None:
+        found = read_head(layout.git_dir, layout.common_dir)
+        if found is not None:
+            return found
+    asked = Git(layout.root).run("rev-parse", "--verify", "--quiet", "HEAD", check=False)
+    if asked.returncode not in (0, 1):
+        raise GitError(f"git does not say what HEAD is: {asked.stderr.strip()}")
+    return asked.text or None
+
+
+def _facts_of(git: Git, layout: Layout, head: str) -> HeadFacts:
+    key = (layout.root, head)
+    if key not in _known:
+        _known[key] = _last_commit(git, layout)
+    return _known[key]
 
 
 def code_state(layout: Layout) -> CodeState:
@@ -115,15 +153,12 @@ def code_state(layout: Layout) -> CodeState:
             untracked.append(record[2:])
     if not head:
         raise GitError("git status did not say what HEAD is")
-    commit, tree, shallow = (None, None, False)
-    if head != "(initial)":
-        key = (layout.root, head)
-        if key not in _commits:
-            _commits[key] = _last_commit(git, layout)
-        commit, tree, shallow = _commits[key]
+    facts = HeadFacts() if head == "(initial)" else _facts_of(git, layout, head)
     paths = sorted({*changed, *untracked})
     diff = _digest(git, layout.root, paths) if paths else None
-    return CodeState(commit, bool(paths), diff, tree, shallow)
+    return CodeState(
+        commit=facts.commit, tree=facts.tree, shallow=facts.shallow, dirty=bool(paths), diff=diff
+    )
 
 
 def is_source(path: str) -> bool:
@@ -132,13 +167,13 @@ def is_source(path: str) -> bool:
     return name.suffix.lower() in SOURCE_SUFFIXES or name.name in SOURCE_NAMES
 
 
-def _last_commit(git: Git, layout: Layout) -> tuple[str | None, str | None, bool]:
+def _last_commit(git: Git, layout: Layout) -> HeadFacts:
     commit = git.run("log", "-1", "--format=%H", "HEAD", "--", ".", *_EXCLUDE).text or None
     shallow = False
     if commit is not None and layout.common_dir is not None:
         boundary = layout.common_dir / "shallow"
         shallow = boundary.is_file() and commit in boundary.read_text("utf-8")
-    return commit, _tree_without_managed(git), shallow
+    return HeadFacts(commit=commit, tree=_tree_without_managed(git), shallow=shallow)
 
 
 def _tree_without_managed(git: Git) -> str:

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from aexp.clock import utc_now
 from aexp.errors import MissingExperimentWarning, NotFoundError, UsageError
-from aexp.kb import Artifact, find_experiment, require_artifact
+from aexp.kb import Artifact, parse_artifact, require_artifact
 from aexp.kb.conditions import resolve_conditions
-from aexp.kb.names import check_id
+from aexp.kb.names import check_id, id_of_file
 from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id
 from aexp.model.statepoint import job_id as job_id_of
@@ -50,6 +51,7 @@ def create(
     resolve: bool = True,
     missing: str = "refuse",
     code: CodeState | None = None,
+    durable: bool = True,
 ) -> Created:
     """Create a run, or find the one that has this state point already.
 
@@ -63,6 +65,7 @@ def create(
         resolve: resolve the experiment's ``conditions`` block (KB-02).
         missing: what to do about an experiment without a file: ``refuse``, ``warn`` or ``allow``.
         code: the state of the code, when the caller has asked git already.
+        durable: False for a run that begins right away; see :meth:`RunStore.create`.
 
     Raises:
         NotFoundError: the experiment or the hypothesis has no file and ``missing`` is ``refuse``;
@@ -90,7 +93,7 @@ def create(
     store = RunStore(layout)
     document = _first_document(layout, experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
     heal_pending(layout)
-    created = store.create(full, document)
+    created = store.create(full, document, durable=durable)
     return Created(job_id_of(full), created, tuple(undeclared_paths(point)))
 
 
@@ -143,13 +146,29 @@ def require_hypothesis(layout: Layout, hypothesis_id: str | None) -> None:
         require_artifact(WorkTree(layout.root, has_git=False), "hypothesis", hypothesis_id)
 
 
+def _find(tree: WorkTree, experiment_id: str) -> Artifact | None:
+    """Return an experiment; of a file whose content was seen before, what it was parsed to."""
+    paths = tree.files(f"{KB_DIR_REL}/experiments")
+    paths = [path for path in paths if id_of_file(path.rpartition("/")[2]) == experiment_id]
+    for path, data in tree.read_many(paths[:1]):
+        if isinstance(data, bytes):
+            return _parsed(path, data)
+        return parse_artifact("experiment", path, data)
+    return None
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: str, data: bytes) -> Artifact:
+    return parse_artifact("experiment", path, data)
+
+
 def _experiment(layout: Layout, experiment_id: str, missing: str) -> Artifact | None:
     if not is_experiment_id(experiment_id):
         raise UsageError(
             f"{experiment_id!r} is no experiment id", hint="experiments are named like E001"
         )
     tree = WorkTree(layout.root, has_git=layout.git_dir is not None)
-    artifact = find_experiment(tree, experiment_id)
+    artifact = _find(tree, experiment_id)
     if artifact is not None or missing == "allow":
         return artifact
     if missing == "warn":

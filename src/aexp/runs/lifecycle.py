@@ -6,12 +6,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Final
 
 from aexp.runs.closing import close_attempt
-from aexp.runs.code_state import code_state
+from aexp.runs.code_state import head_facts
 from aexp.runs.transition import begin_attempt, environment_of
+from aexp.storage.ticker import ticker
 from aexp.workspace.active import ActiveAttempt, activate
 from aexp.workspace.store import RunStore
 
@@ -39,14 +41,10 @@ def lifecycle(
         InvalidTransitionError: the run is complete and ``again`` was not given.
     """
     attempt_id = begin_attempt(
-        store, job_id, again=again, environment=environment_of(code_state(store.layout))
+        store, job_id, again=again, environment=environment_of(head_facts(store.layout))
     )
     attempt = ActiveAttempt(job_id, attempt_id, store.folder(job_id))
-    stop = threading.Event()
-    beats = threading.Thread(
-        target=_beat, args=(store, job_id, heartbeat_s, stop), daemon=True, name="aexp-heartbeat"
-    )
-    beats.start()
+    stop = ticker.add(heartbeat_s, partial(store.beat, job_id))
     status, ended_by, problem = "complete", "exit", None
     try:
         with activate(attempt), sigterm_as_exception():
@@ -57,7 +55,7 @@ def lifecycle(
             raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
-        stop.set()
+        stop()
         close_attempt(store, job_id, attempt_id, status, ended_by, problem, attempt=attempt)
 
 
@@ -75,11 +73,6 @@ def how_it_ended(error: BaseException) -> tuple[str, str, dict[str, str] | None]
     if isinstance(error, GeneratorExit):
         return "stopped", "operator", None
     return "failed", "exception", described
-
-
-def _beat(store: RunStore, job_id: str, every: float, stop: threading.Event) -> None:
-    while not stop.wait(every):
-        store.beat(job_id)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 import aexp
@@ -33,7 +34,7 @@ from aexp.model.status import (
 from aexp.model.times import format_time, parse_time, seconds_between
 from aexp.process import liveness, this_process
 from aexp.repo import Layout
-from aexp.runs.code_state import CodeState
+from aexp.runs.code_state import HeadFacts
 from aexp.workspace.store import RunRecord, RunStore
 
 ATTEMPT_KEYS: Final = (
@@ -53,12 +54,11 @@ def new_attempt_id() -> str:
     return secrets.token_hex(8)
 
 
-def environment_of(code: CodeState | None, command: list[str] | None = None) -> dict[str, Json]:
+def environment_of(code: HeadFacts | None, command: list[str] | None = None) -> dict[str, Json]:
     """Return what is recorded of the environment of an attempt."""
     facts: dict[str, Json] = {
         "aexp": aexp.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(aliased=True, terse=True),
+        **_interpreter(),
     }
     if code is not None and code.tree:
         facts["code_tree"] = code.tree
@@ -67,6 +67,14 @@ def environment_of(code: CodeState | None, command: list[str] | None = None) -> 
     if command:
         facts["command"] = command
     return facts
+
+
+@cache
+def _interpreter() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(aliased=True, terse=True),
+    }
 
 
 def owner_state(store: RunStore, record: RunRecord) -> tuple[Liveness, Owner | None]:
@@ -132,7 +140,8 @@ def begin_attempt(
             document["environment"] = dict(environment)
         return document
 
-    store.update(job_id, change)
+    # A power failure may take the name: the run then is what it was before, which is as well.
+    store.update(job_id, change, flush="content")
     store.beat(job_id)
     say_if_retracted(store.layout, job_id)
     return attempt_id
@@ -335,7 +344,9 @@ def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, J
     record = RunRecord(before.job_id, before.statepoint, document, before.workspace)
     try:
         if target is not None and prepared is not None:
-            write_prepared(target, record, prepared)
+            # The document is durable and has the stamp: an entry whose name is lost with the
+            # power is written again by backfill, with the same bytes.
+            write_prepared(target, record, prepared, flush="content")
             clear_pending(target, record.job_id)
     except (AexpError, OSError) as error:
         failure = error

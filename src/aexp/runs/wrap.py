@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import signal
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from aexp import settings
@@ -16,10 +16,11 @@ from aexp.errors import AexpError, LockTimeoutError, NotFoundError
 from aexp.process import CommandOutcome, run_command
 from aexp.repo import Layout
 from aexp.runs.closing import close_attempt
-from aexp.runs.code_state import code_state
+from aexp.runs.code_state import head_facts
 from aexp.runs.create import create
 from aexp.runs.lifecycle import HEARTBEAT_S
 from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
+from aexp.storage.ticker import ticker
 from aexp.workspace.store import RunRecord, RunStore
 
 LOGS_DIR = "logs"
@@ -91,6 +92,7 @@ def run_wrapped(
         point,
         include_commit=include_commit,
         missing="allow" if allow_missing else "refuse",
+        durable=False,
     )
     store = RunStore(layout)
     if settings.process_rank() > 0:
@@ -99,7 +101,7 @@ def run_wrapped(
     if record.status == "complete" and not again:
         say_if_retracted(layout, made.job_id)
         return Wrapped(WrapResult.COMPLETE_ALREADY, made.job_id, 0, "complete")
-    code = code_state(layout) if include_commit else None
+    code = head_facts(layout) if include_commit else None
     attempt_id = begin_attempt(
         store, made.job_id, again=again, environment=environment_of(code, list(command))
     )
@@ -120,9 +122,7 @@ def run_wrapped(
 def _run_as_owner(
     store: RunStore, job_id: str, attempt_id: str, command: Sequence[str], log: Path
 ) -> CommandOutcome:
-    stop = threading.Event()
-    beats = threading.Thread(target=_beat, args=(store, job_id, stop), daemon=True)
-    beats.start()
+    stop = ticker.add(HEARTBEAT_S, partial(store.beat, job_id))
     status, ended_by, problem = "failed", "exception", None
     try:
         outcome = run_command(
@@ -138,7 +138,7 @@ def _run_as_owner(
         problem = {"type": type(error).__name__, "message": str(error)}
         raise
     finally:
-        stop.set()
+        stop()
         close_attempt(store, job_id, attempt_id, status, ended_by, problem, logs=[log])
 
 
@@ -178,11 +178,6 @@ def _exit_code(outcome: CommandOutcome) -> int:
 
 def _environ(store: RunStore, job_id: str, attempt_id: str) -> settings.RunEnvironment:
     return settings.RunEnvironment(job_id, str(store.folder(job_id)), attempt_id)
-
-
-def _beat(store: RunStore, job_id: str, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT_S):
-        store.beat(job_id)
 
 
 def _attach(store: RunStore, job_id: str, command: Sequence[str]) -> Wrapped:

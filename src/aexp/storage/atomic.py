@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, TypeAlias
 
 from aexp.errors import StorageError
 
@@ -44,7 +45,14 @@ _NO_LINKS = (
 """What file systems without hard links answer."""
 
 
-def write_atomic(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> None:
+Flush: TypeAlias = Literal["all", "content"]
+"""What a write makes durable: content and name, or the content alone. Without the name, the file
+that stood there before may be back after a power failure, whole."""
+
+
+def write_atomic(
+    path: Path, data: bytes, *, tmp_dir: Path | None = None, flush: Flush = "all"
+) -> None:
     """Replace ``path`` by ``data``, atomically and durably.
 
     Args:
@@ -52,6 +60,8 @@ def write_atomic(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> Non
         data: the whole new content.
         tmp_dir: where the temporary file goes when it is on the same file system as ``path``
             (``.aexp/tmp/``, which git ignores: LED-05, trap 10); else beside ``path``.
+        flush: leave the name to the operating system where something else can tell that the
+            write was meant to happen.
 
     Raises:
         StorageError: the disk refused. No temporary file is left, and the old file is untouched,
@@ -61,7 +71,29 @@ def write_atomic(path: Path, data: bytes, *, tmp_dir: Path | None = None) -> Non
     with _storage_errors(path):
         make_folder(path.parent)
         _publish(_write_temp(path, data, tmp_dir), path)
-        sync_folder(path.parent)
+        if flush == "all":
+            sync_folder(path.parent)
+
+
+def write_unseen(path: Path, data: bytes, *, durable: bool) -> None:
+    """Write a new file into a folder that no reader looks at before it is renamed.
+
+    Args:
+        path: the file; it must not exist.
+        data: its content.
+        durable: flush the content.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    with _storage_errors(path):
+        fd = os.open(path, _EXCLUSIVE, 0o666)
+        try:
+            _write_all(fd, data)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _publish(temp: Path, path: Path) -> None:

@@ -19,14 +19,18 @@ class LineWriter:
 
     Args:
         path: the new file.
+        durable: make folders that are missing survive a power failure.
 
     Raises:
         StorageError: the file exists already or cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         try:
-            make_folder(path.parent)
+            if durable:
+                make_folder(path.parent)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
             self._fd = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
         except OSError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from aexp.errors import NotARepositoryError
 from aexp.repo import Layout, open_layout
 from aexp.workspace.compat import job_folder
-from aexp.workspace.store import DOCUMENT_FILE, RunStore, read_object
+from aexp.workspace.store import DOCUMENT_FILE, RunStore, read_document
 
 
 def locate(job: Any, repo_root: str | Path | None = None) -> tuple[RunStore, str]:
@@ -41,7 +41,7 @@ def _repository_of(folder: Path, repo_root: str | Path | None) -> Layout:
         return open_layout(folder)
     except NotARepositoryError:
         pass
-    recorded = read_object(folder / DOCUMENT_FILE).get("worktree")
+    recorded = read_document(folder / DOCUMENT_FILE).get("worktree")
     if isinstance(recorded, str) and Path(recorded).is_dir():
         return open_layout(recorded)
     return open_layout(None)

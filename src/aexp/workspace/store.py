@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -17,8 +18,16 @@ from aexp.model.canonical import Json, decode_json
 from aexp.model.ids import is_job_id
 from aexp.model.statepoint import job_id as job_id_of
 from aexp.repo import Layout, run_store_is_gone
-from aexp.storage.atomic import make_folder, storage_error, sync_folder, write_atomic
+from aexp.storage.atomic import (
+    Flush,
+    make_folder,
+    storage_error,
+    sync_folder,
+    write_atomic,
+    write_unseen,
+)
 from aexp.storage.lock import file_lock
+from aexp.storage.whole import read_whole
 from aexp.workspace.heads import Heads
 
 STATEPOINT_FILE: Final = "signac_statepoint.json"
@@ -175,31 +184,47 @@ class RunStore:
         except (OSError, CorruptDataError) as error:
             return record({}, {}, _problem(STATEPOINT_FILE, error))
         try:
-            return record(statepoint, read_object(folder + DOCUMENT_FILE))
+            return record(statepoint, read_document(folder + DOCUMENT_FILE))
         except FileNotFoundError:
             return record(statepoint, {})
         except (OSError, CorruptDataError) as error:
             return record(statepoint, {}, _problem(DOCUMENT_FILE, error))
 
-    def create(self, statepoint: Mapping[str, Json], document: Mapping[str, Json]) -> bool:
+    def create(
+        self,
+        statepoint: Mapping[str, Json],
+        document: Mapping[str, Json],
+        *,
+        durable: bool = True,
+    ) -> bool:
         """Create the run of ``statepoint`` unless it exists; return whether it was created.
 
         The folder is filled beside the workspace's other folders under another name and renamed
         when it is complete, so a run never exists without its document, however the process
         ends. Of several processes that create one run, one gets True.
 
+        Args:
+            statepoint: what the run is.
+            document: its first document.
+            durable: False leaves the document to the operating system, for a run that begins
+                right away and writes it anew. A power failure in between may empty it, and then
+                the run is a created one without a link, until it is created again.
+
         Raises:
             StorageError: the disk refused; no run was created.
         """
         job_id = job_id_of(statepoint)
         if job_id in self:
+            self._fill_empty(job_id, document)
             return False
         self.initialise()
         staging = self.workspace / f"{STAGING}{job_id}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             staging.mkdir()
-            write_atomic(staging / STATEPOINT_FILE, encode_document(statepoint))
-            write_atomic(staging / DOCUMENT_FILE, encode_document(document))
+            write_unseen(staging / STATEPOINT_FILE, encode_document(statepoint), durable=True)
+            write_unseen(staging / DOCUMENT_FILE, encode_document(document), durable=durable)
+            if durable:
+                sync_folder(staging)
             created = self._publish(staging, self.folder(job_id))
             sync_folder(self.workspace)
         except OSError as error:
@@ -208,6 +233,12 @@ class RunStore:
                 raise
             raise storage_error(error, self.folder(job_id)) from error
         return created
+
+    def _fill_empty(self, job_id: str, document: Mapping[str, Json]) -> None:
+        """Write the first document of a run whose own was lost with the power."""
+        with contextlib.suppress(OSError, CorruptDataError):
+            if not read_document(f"{self.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"):
+                self.update(job_id, lambda now: None if now else dict(document))
 
     def _publish(self, staging: Path, folder: Path) -> bool:
         try:
@@ -240,22 +271,29 @@ class RunStore:
         with file_lock(f"{folder}{os.sep}{LOCK_FILE}"):
             yield
 
-    def write_document(self, job_id: str, document: Mapping[str, Json]) -> None:
+    def write_document(
+        self, job_id: str, document: Mapping[str, Json], *, flush: Flush = "all"
+    ) -> None:
         """Replace a run's document durably. The caller holds the run's lock.
 
         Raises:
             StorageError: the disk refused; the old document is untouched.
         """
-        write_atomic(self.folder(job_id) / DOCUMENT_FILE, encode_document(document))
+        write_atomic(self.folder(job_id) / DOCUMENT_FILE, encode_document(document), flush=flush)
 
     def update(
-        self, job_id: str, change: Callable[[dict[str, Json]], dict[str, Json] | None]
+        self,
+        job_id: str,
+        change: Callable[[dict[str, Json]], dict[str, Json] | None],
+        *,
+        flush: Flush = "all",
     ) -> RunRecord:
         """Change a run's document under its lock and return the run as it is then.
 
         Args:
             job_id: the run.
             change: given a copy of the document, returns the new one, or None for no change.
+            flush: what is made durable.
 
         Raises:
             NotFoundError: there is no such run.
@@ -267,7 +305,7 @@ class RunStore:
             changed = change(dict(record.document))
             if changed is None:
                 return record
-            self.write_document(job_id, changed)
+            self.write_document(job_id, changed, flush=flush)
             return RunRecord(job_id, record.statepoint, changed, self.workspace)
 
     def read_sound(self, job_id: str) -> RunRecord:
@@ -325,6 +363,18 @@ def encode_document(value: Mapping[str, Json]) -> bytes:
     return json.dumps(value).encode("utf-8")
 
 
+def read_document(path: str | Path) -> dict[str, Json]:
+    """Return a run's document, empty when it was lost with the power before the run began.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CorruptDataError: it holds no JSON object.
+    """
+    data = read_whole(path)
+    # Some file systems keep the length of a file whose content is gone, and fill it with zeros.
+    return _object(path, data) if data.strip(b"\0") else {}
+
+
 def read_object(path: str | Path) -> dict[str, Json]:
     """Return the JSON object in ``path``; NaN and infinities are accepted, as signac writes them.
 
@@ -333,7 +383,10 @@ def read_object(path: str | Path) -> dict[str, Json]:
         CorruptDataError: it holds no JSON object.
     """
     with open(path, "rb", buffering=0) as stream:
-        data = stream.read()
+        return _object(path, stream.read())
+
+
+def _object(path: str | Path, data: bytes) -> dict[str, Json]:
     try:
         value = decode_json(data)
     except ValueError:

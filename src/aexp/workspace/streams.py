@@ -15,9 +15,10 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +26,7 @@ from aexp.errors import CorruptDataError, NewerSchemaError
 from aexp.model.stream import (
     VERSION,
     Header,
+    Metric,
     Record,
     Summary,
     decode_record,
@@ -34,6 +36,7 @@ from aexp.model.stream import (
 from aexp.storage.atomic import sync_file, sync_folder
 from aexp.storage.jsonl import LineWriter, bad_line, read_lines
 from aexp.storage.state import file_state
+from aexp.storage.ticker import ticker
 
 STREAMS_DIR: Final = "streams"
 FLUSH_RECORDS: Final = 1000
@@ -64,15 +67,15 @@ class StreamWriter:
         self.pid = os.getpid()
         folder = streams_folder(run_folder, attempt_id)
         host = socket.gethostname()
-        self._file = LineWriter(folder / f"{_safe(host)}-{self.pid}-{secrets.token_hex(4)}.jsonl")
+        name = f"{_safe(host)}-{self.pid}-{secrets.token_hex(4)}.jsonl"
+        self._file = LineWriter(folder / name, durable=False)
         self._lock = threading.Lock()
         header = Header(
             job_id=job_id, attempt_id=attempt_id, time=time.time(), host=host, pid=self.pid
         )
-        self._buffer: list[bytes] = [encode_record(header)]
-        self._wake = threading.Event()
+        self._buffer: list[bytes | Metric] = [encode_record(header)]
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._stop_flushing: Callable[[], None] | None = None
         _open_writers.add(self)
 
     @property
@@ -89,12 +92,13 @@ class StreamWriter:
         """
         if self._closed or self.pid != os.getpid():
             raise ValueError("this stream is closed in this process")
-        line = encode_record(record)
+        # Metrics come by the thousand, and are encoded many at once.
+        line = record if type(record) is Metric and _is_plain(record) else encode_record(record)
         with self._lock:
             self._buffer.append(line)
             full = len(self._buffer) >= FLUSH_RECORDS
-            if self._thread is None:
-                self._start_flusher()
+            if self._stop_flushing is None:
+                self._stop_flushing = ticker.add(FLUSH_SECONDS, self._flush_quietly)
         if full:
             self.flush()
 
@@ -107,11 +111,15 @@ class StreamWriter:
         with self._lock:
             if not self._buffer or self.pid != os.getpid():
                 return
-            self._file.append(b"".join(self._buffer))
-            self._buffer.clear()
+            lines = _encoded(self._buffer)
+            self._buffer = [lines]
+            self._file.append(lines)
+            self._buffer = []
 
     def close(self) -> None:
-        """Flush, make durable and close; calling it twice is harmless.
+        """Flush and close; calling it twice is harmless.
+
+        What the stream came to is made durable by the run's owner, when it closes the attempt.
 
         Raises:
             StorageError: the disk refused.
@@ -119,26 +127,36 @@ class StreamWriter:
         if self._closed or self.pid != os.getpid():
             return
         self._closed = True
-        self._wake.set()
+        if self._stop_flushing is not None:
+            self._stop_flushing()
         _open_writers.discard(self)
         try:
             self.flush()
-            self._file.sync()
         finally:
             self._file.close()
 
-    def _start_flusher(self) -> None:
-        self._thread = threading.Thread(
-            target=self._flush_regularly, daemon=True, name="aexp-stream"
-        )
-        self._thread.start()
+    def _flush_quietly(self) -> None:
+        # After a failure the buffer is kept; append() or close() reports it to the caller.
+        with contextlib.suppress(OSError):
+            self.flush()
 
-    def _flush_regularly(self) -> None:
-        while not self._wake.wait(FLUSH_SECONDS):
-            try:
-                self.flush()
-            except OSError:
-                continue  # the buffer is kept; append() or close() reports it to the caller
+
+def _is_plain(metric: Metric) -> bool:
+    """Return whether JSON can hold the value as it is."""
+    value = metric.value
+    return type(value) is float and value - value == 0
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def _encoded(buffer: Iterable[bytes | Metric]) -> bytes:
+    """Return the lines of what was recorded, in order."""
+    parts: list[bytes] = []
+    for kind, group in groupby(buffer, key=type):
+        items: list[Any] = list(group)
+        parts += items if kind is bytes else [_encoder.encode_lines(items)]
+    return b"".join(parts)
 
 
 _open_writers: weakref.WeakSet[StreamWriter] = weakref.WeakSet()

@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Head, Shelf, grouped, shelf
 from aexp.errors import AexpError, NotTerminalError, StorageError
-from aexp.ledger.pending import clear_pending, pending
+from aexp.ledger.pending import commit_marks, clear_pending, pending
 from aexp.ledger.places import Place, find_entry, standing_entries
 from aexp.ledger.promote import (
     Outcome,
@@ -127,6 +127,10 @@ def backfill(
     if overwrite:
         report.promoted = sorted([*report.promoted, *report.refreshed, *report.skipped])
         report.refreshed, report.skipped = [], []
+    if commit_marks(layout):
+        from aexp.ledger.experiments import heal_records
+
+        heal_records(layout)
     for folder in (layout.tmp_dir, layout.run_store / ".aexp-tmp"):
         remove_leftovers(folder)
     return report

@@ -15,10 +15,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aexp.errors import AexpError, CorruptDataError, NewerSchemaError
 from aexp.ledger.judge import LedgerProblem
+from aexp.ledger.pending import commit_marks, commit_marks_folder
 from aexp.ledger.promote import roots_of
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
@@ -31,9 +32,6 @@ from aexp.process import liveness, this_process
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.atomic import write_atomic, write_new
 from aexp.tree import Tree, WorkTree
-
-if TYPE_CHECKING:
-    from aexp.registry.store import Registry
 
 EXPERIMENTS_DIR: Final = f"{LEDGER_DIR_REL}/experiments"
 KIND: Final = "experiment"
@@ -221,18 +219,13 @@ def find_records(layout: Layout, text: str) -> list[ExperimentRecord]:
 # --- what a kill may cut off ---------------------------------------------------------------
 
 
-def _marks(layout: Layout) -> Path | None:
-    """Return where the marks are: the git folder, which no tool cleans up."""
-    return None if layout.common_dir is None else layout.common_dir / "aexp" / "pending-experiments"
-
-
 def mark_commit(layout: Layout, digest: str, record: bytes) -> None:
     """Keep a record aside before its artifact gets its name.
 
     Raises:
         StorageError: the disk refused; then the name must not move.
     """
-    folder = _marks(layout)
+    folder = commit_marks_folder(layout)
     if folder is None:
         return
     mark = {
@@ -257,27 +250,30 @@ def write_record(layout: Layout, digest: str, record: bytes) -> Path:
 
 def clear_mark(layout: Layout, digest: str) -> None:
     """Remove the mark of :func:`mark_commit`."""
-    folder = _marks(layout)
+    folder = commit_marks_folder(layout)
     if folder is not None:
         with contextlib.suppress(OSError):
             (folder / f"{digest.removeprefix('sha256:')}.json").unlink()
 
 
-def heal_records(layout: Layout, registry: Registry) -> list[str]:
+def heal_records(layout: Layout) -> list[str]:
     """Write the records of commits that were cut off after the name had moved.
 
-    A mark whose artifact no name stands for is of a commit that did not come about; it is removed
-    once its process is gone.
+    Called by the next session, by ``backfill``, ``sync`` and ``recover``. A mark whose artifact no
+    name stands for is of a commit that did not come about; it is removed once its process is gone.
 
     Returns:
         The digests whose record was written.
     """
-    folder = _marks(layout)
-    if folder is None or not folder.is_dir():
+    marks = commit_marks(layout)
+    if not marks:
         return []
-    published = {ref.digest for ref in registry.refs() if ref.kind in ("artifact", "anonymous")}
+    from aexp.registry import open_registry  # most programs that come here have no marks
+
+    refs = open_registry(layout).refs()
+    published = {ref.digest for ref in refs if ref.kind in ("artifact", "anonymous")}
     healed: list[str] = []
-    for path in sorted(folder.glob("*.json")):
+    for path in marks:
         digest = f"sha256:{path.stem}"
         mark = _read_mark(path)
         if mark is None or not is_digest(digest):

@@ -31,3 +31,17 @@ def pending(layout: Layout) -> list[str]:
         return sorted(path.name for path in (layout.root / PENDING_DIR).iterdir())
     except OSError:
         return []
+
+
+def commit_marks_folder(layout: Layout) -> Path | None:
+    """Return where commits of sessions leave their marks: in the git folder, which all share."""
+    return None if layout.common_dir is None else layout.common_dir / "aexp" / "pending-experiments"
+
+
+def commit_marks(layout: Layout) -> list[Path]:
+    """Return the marks of commits of sessions whose record may be missing (SES-07), sorted."""
+    folder = commit_marks_folder(layout)
+    try:
+        return [] if folder is None else sorted(folder.glob("*.json"))
+    except OSError:
+        return []

@@ -103,7 +103,7 @@ class Experiment(Attaching):
         self._entered = ExitStack()
         self._is_signal_ours = False
         if session is not None:
-            heal_records(layout, registry)
+            heal_records(layout)
 
     @classmethod
     def _of(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from aexp.errors import AexpError, InvalidTransitionError
-from aexp.ledger.pending import pending
+from aexp.ledger.pending import commit_marks, pending
 from aexp.model.owner import Liveness, Owner
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
@@ -92,6 +92,10 @@ def apply_recovery(
         except (AexpError, OSError) as error:
             failed[finding.job_id or str(finding.path)] = str(error)
     heal_pending(layout)
+    if commit_marks(layout):
+        from aexp.ledger.experiments import heal_records
+
+        heal_records(layout)
     for job_id in pending(layout):
         if job_id in store and is_terminal(store.read(job_id).status):
             failed.setdefault(job_id, "its promotion failed again; see `aexp status`")

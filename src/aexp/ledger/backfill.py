@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Head, Shelf, grouped, shelf
 from aexp.errors import AexpError, NotTerminalError, StorageError
-from aexp.ledger.pending import commit_marks, clear_pending, pending
+from aexp.ledger.pending import clear_pending, commit_marks, pending
 from aexp.ledger.places import Place, find_entry, standing_entries
 from aexp.ledger.promote import (
     Outcome,

@@ -142,7 +142,7 @@ def _called(recorder: _Recorder, work: Work, record: dict[str, Json]) -> Any:
             warnings.warn(
                 f"the result of {record['function']} is not stored: {error.message}",
                 AttachmentWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         else:
             record["output"] = recorder.attach(f"{recorder.name}/output", stored)
@@ -193,7 +193,7 @@ def _encoded(value: object, codec: AnyCodec, *, otherwise: AnyCodec = None) -> _
     try:
         data = encode_with(chosen, value)
     except UsageError as error:
-        if codec is not None or not isinstance(chosen, JsonCodec):
+        if chosen is not JsonCodec:
             raise
         raise UsageError(
             f"a {type(value).__name__} cannot be stored: {error.message}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import threading
@@ -158,6 +159,8 @@ def _parsed(path: Path, data: bytes, seen_at: float) -> Lease:
         value = json.loads(data)
         since = float(value["since"])
         owner, what = Owner.from_json(value["owner"]), str(value.get("what", ""))
+        if not math.isfinite(since):
+            raise ValueError(since)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         owner, what, since = None, "unreadable", 0.0
     return Lease(path.stem, what, owner, since, seen_at, path)

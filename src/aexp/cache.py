@@ -23,7 +23,13 @@ import aexp
 from aexp.errors import GitError
 from aexp.git import Git
 from aexp.repo import Layout
-from aexp.storage.cache import Cache, Rows, are_settled, may_be_shared_between_hosts
+from aexp.storage.cache import (
+    Cache,
+    Rows,
+    are_all_settled,
+    are_settled,
+    may_be_shared_between_hosts,
+)
 from aexp.storage.state import WIDTH
 
 CACHE_REL: Final = ".aexp/index.sqlite"
@@ -129,12 +135,13 @@ class Shelf(Generic[H]):
         self._fresh.update(fresh)
         width = WIDTH * self.files
         states = array("q", seen)
+        all_settled = are_all_settled(states)
         bodies: list[bytes] = []
         old = self._bodies_in(group) if len(fresh) < len(heads) else {}
         for i, head in enumerate(heads):
             is_fresh = head.name in fresh
             body = fresh[head.name] if is_fresh else old.get(head.name)
-            own = states[i * width : (i + 1) * width]
+            own = () if all_settled else states[i * width : (i + 1) * width]
             if body is None or (is_fresh and not are_settled(own)):
                 states[i * width : (i + 1) * width] = array("q", [_UNKNOWN] * width)
             elif is_fresh:

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from aexp.errors import NotFoundError, StorageError
 from aexp.git import Git
 from aexp.storage.state import NO_FILE, file_states
+from aexp.storage.whole import read_whole
 
 _EMPTY_FILE = frozenset(
     (
@@ -121,10 +122,11 @@ class WorkTree:
         prefix = str(self._root) + os.sep
         for path in paths:
             try:
-                with open(prefix + path, "rb", buffering=0) as stream:  # noqa: PTH123  (half the time)
-                    yield path, stream.read()
+                data = read_whole(prefix + path)
             except OSError as error:
                 yield path, error
+            else:
+                yield path, data
 
     def folders(self, folder: str) -> list[str]:
         """See :meth:`Tree.folders`."""

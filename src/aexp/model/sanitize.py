@@ -97,7 +97,7 @@ def certainly_without_secrets(data: bytes) -> bool:
     Several times faster than that, and allowed to say False of harmless data: each string is
     looked at once, as if it were a key and a value under an ordinary key.
     """
-    return b"\\" not in data and all(map(_plain_string, _STRING.findall(data)))
+    return b"\\" not in data and all(map(_plain_string, filter(None, _STRING.findall(data))))
 
 
 def certainly_publishable(data: bytes) -> bool:
@@ -121,7 +121,11 @@ def _plain_string(raw: bytes) -> bool:
     return not any(kind != "path" for kind in _examine(text, ORDINARY, MAY_HOLD_PATH, None)[1])
 
 
-_STRING = re.compile(rb'"([^"]*)"')
+_STRING = re.compile(
+    rb'"(?:sha256:)?(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})"'
+    rb'|"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"|"([^"]*)"'
+)
+"""A string; most digests and times are matched, but not captured: they need no look."""
 
 
 def find_absolute_paths(value: Json, *, roots: Sequence[Root] = ()) -> list[str]:

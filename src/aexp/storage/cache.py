@@ -24,6 +24,7 @@ Rows: TypeAlias = dict[str, tuple[bytes, bytes]]
 """By name: the states of the files that the facts are about, and the facts."""
 
 _FORMAT = 3
+_COARSE_NS = 2_000_000_000
 _PATIENCE_S = 0.2
 _NETWORK = frozenset(
     {
@@ -156,10 +157,16 @@ def are_settled(states: Sequence[int], now_ns: int | None = None) -> bool:
         latest = max(states[start + 2], states[start + 3])
         if latest <= 0:  # no file
             continue
-        tick = 2_000_000_000 if latest % 1_000_000 == 0 else 20_000_000
+        tick = _COARSE_NS if latest % 1_000_000 == 0 else 20_000_000
         if now - latest <= tick:
             return False
     return True
+
+
+def are_all_settled(states: Sequence[int]) -> bool:
+    """Return True only when :func:`are_settled` of all these; quicker, and allowed to say False."""
+    latest = max(max(states[2::WIDTH], default=0), max(states[3::WIDTH], default=0))
+    return time.time_ns() - latest > _COARSE_NS
 
 
 def may_be_shared_between_hosts(folder: Path) -> bool:

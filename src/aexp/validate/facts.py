@@ -15,8 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
+from aexp.beside import can_work_beside, working_beside
 from aexp.errors import CorruptDataError, NotFoundError
-from aexp.git import Git
+from aexp.git import Git, Running
 from aexp.kb import Artifact, read_artifacts
 from aexp.kb.numbers import NumberLink, Target, number_links, read_target
 from aexp.ledger.judge import LedgerProblem
@@ -32,7 +35,7 @@ from aexp.validate.batches import Batches, Candidate
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
 from aexp.validate.staged import removed_entries, waiting_entries
-from aexp.workspace.heads import RunHead, head_of
+from aexp.workspace.heads import WORTH_A_PROCESS, RunHead, head_of
 from aexp.workspace.store import RunStore
 
 Mode = Literal["full", "kb", "runs"]
@@ -175,7 +178,7 @@ def gather(
     strict_runs: StrictRuns,
     staged: GitTree | None = None,
 ) -> Facts:
-    """Read what the rules of ``mode`` need, once.
+    """Read what the rules of ``mode`` need, once. Of much, half is read in a second process.
 
     Args:
         layout: the repository.
@@ -188,22 +191,21 @@ def gather(
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
     looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
     seen = staged or _OneLook(looked)
-    artifacts = read_artifacts(seen, layout=layout if on_disk or staged else None)
+    cached = layout if on_disk or staged else None
+    store = RunStore(layout)
+    asked = _ask_status(layout) if mode == "full" and on_disk else None
+    artifacts, ledger, local = _read(seen, looked, cached, store, mode, staged)
     findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
     experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
     if mode == "kb":
         return Facts(mode, strict_runs, artifacts, findings, experiments, staged=bool(staged))
 
-    ledger = read_ledger(seen, layout=layout if on_disk or staged else None)
     look_at_git = layout.git_dir is not None and mode == "full" and _cites_anything(findings)
     waiting = waiting_entries(layout, staged, ledger) if staged and look_at_git else NO_LEDGER
-    store = RunStore(layout)
     if staged:  # the entry is the word that every clone will have; what has none is looked up here
         filed = {*ledger.entries, *waiting.entries}
         ids = [job_id for job_id in store.ids() if job_id not in filed]
         local = {job_id: head_of(store.read(job_id)) for job_id in ids}
-    else:
-        local = {head.name: head for head in store.heads()} if store.exists() else {}
     workspace = layout.relative(store.workspace)
     runs = Runs((ledger, waiting), local, lambda job_id: f"{workspace}/{job_id}")
     indexes = read_indexes(seen)
@@ -218,8 +220,11 @@ def gather(
     gone: Iterable[str] = ()
     if look_at_git and staged:
         gone = removed_entries(layout)
-    elif look_at_git and on_disk:
-        gone = uncommitted = _uncommitted(layout)
+    elif asked is not None:
+        if look_at_git:
+            gone = uncommitted = _uncommitted(asked)
+        else:
+            asked.stop()
     return Facts(
         mode,
         strict_runs,
@@ -250,6 +255,35 @@ def gather(
         policy=policy,
         policy_problem=policy_problem,
     )
+
+
+def _read(
+    seen: Tree,
+    looked: Tree,
+    cached: Layout | None,
+    store: RunStore,
+    mode: Mode,
+    staged: GitTree | None,
+) -> tuple[Sequence[Artifact], Ledger, dict[str, RunHead]]:
+    """Return the artifacts, the ledger and, unless git's index is judged, the local runs."""
+    if mode == "kb":
+        return read_artifacts(seen, layout=cached), NO_LEDGER, {}
+    heads = store.heads() if staged is None and store.exists() else ()
+    if len(heads) < WORTH_A_PROCESS or not can_work_beside():
+        artifacts = read_artifacts(seen, layout=cached)
+        ledger = read_ledger(seen, layout=cached)
+        return artifacts, ledger, {head.name: head for head in heads}
+
+    def others() -> tuple[Sequence[Artifact], bytes]:
+        return read_artifacts(looked, layout=cached), msgspec.msgpack.encode(list(heads))
+
+    with working_beside(others) as result:
+        ledger = read_ledger(seen, layout=cached)
+        theirs = result()
+    if theirs is None:  # it was killed
+        return read_artifacts(seen, layout=cached), ledger, {head.name: head for head in heads}
+    local = msgspec.msgpack.decode(theirs[1], type=list[RunHead])
+    return theirs[0], ledger, {head.name: head for head in local}
 
 
 def _policy(tree: Tree) -> tuple[Policy, str]:
@@ -318,17 +352,23 @@ def _texts(value: object) -> frozenset[str]:
 # --- git -------------------------------------------------------------------------------------
 
 
-def _uncommitted(layout: Layout) -> frozenset[str]:
-    """Return the ledger files that HEAD lacks or has otherwise, ignored ones included.
+def _ask_status(layout: Layout) -> Running | None:
+    """Ask git which ledger files HEAD lacks or has otherwise, ignored ones included.
 
     An ignore rule that hides the ledger (INS-04) keeps an entry from being committed as surely as
     forgetting to; before the first commit everything is uncommitted.
     """
-    result = Git(layout.root).run(
+    if layout.git_dir is None:
+        return None
+    return Git(layout.root).begin(
         "status", "--porcelain", "-z", "-uall", "--ignored=traditional", "--no-renames",
         "--", LEDGER_DIR_REL,
     )  # fmt: skip
-    return frozenset(os.fsdecode(field[3:]) for field in result.stdout.split(b"\0") if field[3:])
+
+
+def _uncommitted(asked: Running) -> frozenset[str]:
+    fields = asked.result().stdout.split(b"\0")
+    return frozenset(os.fsdecode(field[3:]) for field in fields if field[3:])
 
 
 class _OneLook:

@@ -9,9 +9,8 @@ from typing import Any, Final
 from aexp.errors import CorruptDataError
 from aexp.kb.artifacts import Artifact, near_ids
 from aexp.kb.conditions import conditions
-from aexp.kb.names import PARENTS, Kind
 from aexp.kb.frontmatter import key_line
-from aexp.kb.names import LETTERS, is_id
+from aexp.kb.names import LETTERS, PARENTS, Kind, is_id
 from aexp.model.issue import Issue
 from aexp.validate.codes import issue
 

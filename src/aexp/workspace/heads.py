@@ -11,10 +11,8 @@ import msgspec
 
 from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Head, grouped, shelf
-from aexp.errors import AexpError
 from aexp.model.canonical import Json
 from aexp.model.packed import pack
-from aexp.model.statepoint import job_id as job_id_of
 from aexp.storage.state import file_states
 
 if TYPE_CHECKING:
@@ -80,6 +78,9 @@ class Heads:
         self._ends = tuple(os.sep + name for name in files)
         self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files))
         self._records: dict[str, RunRecord] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
     def __iter__(self) -> Iterator[RunHead]:
         if not self._shelf.is_kept:
@@ -149,12 +150,12 @@ def head_of(record: RunRecord) -> RunHead:
 
 
 def _body_of(record: RunRecord) -> bytes | None:
-    """Return what may be remembered of a run: nothing of one that is damaged or not itself."""
+    """Return what may be remembered of a run: nothing of one that is damaged."""
     try:
-        if record.problem is not None or job_id_of(record.statepoint) != record.job_id:
+        if record.problem is not None:
             return None
         return msgspec.msgpack.encode((record.statepoint, record.document))
-    except (AexpError, OverflowError, ValueError, TypeError):
+    except (OverflowError, ValueError, TypeError):
         return None
 
 

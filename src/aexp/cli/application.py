@@ -19,6 +19,7 @@ from aexp.cli import (
     query,
     registry,
     runs,
+    session,
     sharing,
     status,
     uninstall,
@@ -29,7 +30,7 @@ PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Setting up": (install, uninstall),
     "Hypotheses, experiments, findings": (artifacts, kb),
     "Runs": (runs, query, annotate),
-    "Sessions and bytes": (registry,),
+    "Sessions and bytes": (session, registry,),
     "Sharing": (sharing, ledger, status),
     "Checking": (validate, doctor),
 }

@@ -250,7 +250,7 @@ class Experiment(Attaching):
     @property
     def name(self) -> str | None:
         """What it is to be committed as, or was; None for an anonymous one."""
-        return self._facts.name
+        return self._facts.name if self._sealed is None else self._sealed.name
 
     @property
     def experiment_id(self) -> str | None:

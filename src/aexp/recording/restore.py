@@ -14,6 +14,7 @@ from aexp.recording.checkpoints import (
     read_run,
     run_manifests,
 )
+from aexp.recording.commit import commit
 from aexp.recording.sealed import Sealed, read_sealed
 from aexp.recording.session import Ended, Session, new_session_id, next_number
 from aexp.registry.store import Registry
@@ -51,6 +52,44 @@ def restore(layout: Layout, registry: Registry, text: str) -> Session:
             raise
         return session
     raise SessionBusyError(f"other processes go on taking the checkpoints of {text!r}")
+
+
+def release(layout: Layout, registry: Registry, text: str) -> Stored:
+    """Take a session away from a process that is gone, so that anybody may go on with it.
+
+    The whole checkpoint is read, so what comes back can be restored. Should its owner be a live
+    process all the same, then that finds the checkpoint changed, and goes on as another session.
+
+    Raises:
+        NotFoundError, SessionBusyError, CorruptDataError, StorageError: as :func:`restore`.
+    """
+    ref = choose_free(registry, text)
+    stored = read_checkpoint(registry, ref)
+    session = _reopened(layout, registry, stored)
+    try:
+        session.take_over(stored.facts.status, stored.facts.reason, owned=False)
+    finally:
+        session.end("closed")
+    return read_checkpoint(registry, choose_free(registry, stored.session_id))
+
+
+def commit_checkpoint(
+    layout: Layout, registry: Registry, text: str, name: str | None, *, replace_name: bool
+) -> Sealed:
+    """Seal a session that was cut off as its checkpoint has it; when it fails the checkpoint stays.
+
+    Raises:
+        NotFoundError, SessionBusyError, CorruptDataError, StorageError: as :func:`restore`.
+        RefConflictError: another session has advanced the name.
+    """
+    session = restore(layout, registry, text)
+    try:
+        return commit(session, name, replace_name=replace_name)
+    except BaseException:
+        if session.is_usable:
+            session.save(owned=False)
+            session.end("closed")
+        raise
 
 
 def _reopened(layout: Layout, registry: Registry, stored: Stored) -> Session:

@@ -13,7 +13,8 @@ from aexp.model.curves import METRICS_NAME, Point, decode_points, join
 from aexp.model.oci import MANIFEST, Descriptor, Manifest
 from aexp.model.session import EXPERIMENT_TYPE, ExperimentFacts, RunFacts
 from aexp.recording.reading import Readable
-from aexp.registry.lookup import find_artifact
+from aexp.registry.lookup import LISTED, find_artifact
+from aexp.registry.refs import ARTIFACT
 
 if TYPE_CHECKING:
     from aexp.registry.store import Registry
@@ -117,7 +118,7 @@ class Sealed:
     """A committed session in the registry.
 
     Attributes:
-        name: what it is called here; None for one without a name.
+        name: what it was found under, else what it was committed as; None without a name.
         descriptor: of its manifest.
         facts: what its config says.
     """
@@ -143,7 +144,7 @@ def read_sealed(registry: Registry, digest: str, name: str | None = None) -> Sea
     size = registry.size(digest) or 0
     facts = ExperimentFacts.from_config(registry.read(manifest.config.digest))
     described = Descriptor(MANIFEST, digest, size, artifact_type=EXPERIMENT_TYPE)
-    return Sealed(name, described, facts)
+    return Sealed(name or facts.session.name, described, facts)
 
 
 def find_sealed(registry: Registry, text: str) -> Sealed:
@@ -153,7 +154,8 @@ def find_sealed(registry: Registry, text: str) -> Sealed:
         NotFoundError: there is none of that name here.
         CorruptDataError: it is no committed session, or damaged.
     """
-    if not registry.exists():
+    ref = registry.ref(text) if registry.exists() else None
+    if not registry.exists() or (ref is not None and ref.kind not in LISTED):
         raise NotFoundError(f"there is no session {text!r} here", hint="see `aexp session list`")
     digest, name = find_artifact(registry, text)
-    return read_sealed(registry, digest, name)
+    return read_sealed(registry, digest, None if ref is None or ref.kind != ARTIFACT else name)

@@ -358,7 +358,7 @@ class Session:
         )
         return digest
 
-    def take_over(self) -> None:
+    def take_over(self, status: str = RUNNING, reason: str = "", *, owned: bool = True) -> None:
         """Make this process the owner of a session whose checkpoint was read just now.
 
         The checkpoint is written anew, with another turn, so that of two processes that try at
@@ -370,8 +370,8 @@ class Session:
         """
         with self.saving:
             moment = _Moment(self.facts, self._segments, self._in_segments, self._next_run)
-            self._published = self._publish(moment, RUNNING, "", True)
-            self._saved = (moment, RUNNING, "", True)
+            self._published = self._publish(moment, status, reason, owned)
+            self._saved = (moment, status, reason, owned)
 
     def _part(self) -> SessionFacts:
         """Go on as a session of its own, since another process went on with this one (SES-05)."""

@@ -58,9 +58,12 @@ def messages(v1: Any, highs: Any, instance: Any) -> dict[str, tuple[Any, str]]:
 
 
 def shown(message: Any) -> object:
-    """Return what a message says. (A solution that was read has its bytes in another order.)"""
-    if hasattr(message, "state"):
+    """Return what a message says. (The same solution gives its bytes in any order.)"""
+    kind = type(message).__name__
+    if kind == "Solution":
         return message.objective, message.feasible, sorted(message.state.entries.items())
+    if kind == "SampleSet":
+        return sorted(message.objectives.items()), sorted(message.feasible.items())
     return message.to_bytes()
 
 
@@ -72,8 +75,8 @@ def test_messages_come_back(holder: Holder, v1: Any, highs: Any, instance: Any, 
     assert holder.attachment_media_type("m") == media_type
     back: Any = holder.get_attachment("m")
     assert type(back) is type(message)
-    assert holder.get_attachment_bytes("m") == message.to_bytes()
     assert shown(back) == shown(message)
+    assert shown(type(message).from_bytes(holder.get_attachment_bytes("m"))) == shown(message)
 
 
 def test_the_title_is_kept(holder: Holder, v1: Any, instance: Any) -> None:

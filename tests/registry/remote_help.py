@@ -25,8 +25,7 @@ def seal(registry: Registry, *contents: bytes, subject: Descriptor | None = None
     """Store contents and a manifest with one layer for each."""
     config = registry.put(EMPTY_CONFIG)
     layers = []
-    for number, content in enumerate(contents):
-        blob = registry.put(content)
+    for number, blob in enumerate(registry.put_many(contents)):
         attachment = Attachment(
             f"part {number}", "application/octet-stream", blob.digest, blob.size
         )
@@ -128,7 +127,7 @@ class FlakyRemote:
     Args:
         inner: the remote behind it.
         fail: how often each kind of call fails before it works: ``{"put": 2}``.
-        after: so many bytes of a transfer go through before it fails.
+        after: so many bytes go through before it fails; of puts so many more at each failure.
     """
 
     def __init__(
@@ -150,6 +149,7 @@ class FlakyRemote:
         self.end_early = end_early
         self.calls: list[tuple[str, str]] = []
         self.offsets: list[int] = []
+        self.broken = 0
         self._guard = threading.Lock()
 
     def _call(self, name: str, path: str) -> bool:
@@ -209,6 +209,7 @@ class FlakyRemote:
             self.inner.put(path, opened(bytes(data)), size, secrets.token_hex(4), progress)
             return
         if breaks:
+            self.broken += 1
             self.inner.put(path, self._broken(source), size, token, progress)
         self.inner.put(path, source, size, token, progress)
 
@@ -216,13 +217,16 @@ class FlakyRemote:
         @contextmanager
         def broken() -> Iterator[BinaryIO]:
             with source() as stream:
-                yield _Breaking(stream, self.after, self.shown)  # type: ignore[misc]
+                yield _Breaking(stream, self.broken * self.after, self.shown)  # type: ignore[misc]
 
         return broken
 
     def write(self, path: str, data: bytes) -> None:
         self._refuse("write", path)
         self.inner.write(path, data)
+
+    def tidy(self, age_s: float) -> None:
+        self.inner.tidy(age_s)
 
     def close(self) -> None:
         self.inner.close()

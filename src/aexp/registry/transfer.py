@@ -44,6 +44,8 @@ from aexp.repo import Layout
 from aexp.storage.lock import file_lock
 
 _LARGEST_REF = 1 << 16
+_FORGOTTEN_S = 7 * 24 * 3600.0
+"""A part that has not grown for so long, in seconds, is of a push that nobody repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ def push(
                 _check_sent(mover, report.copied)
             report.refs = _write_refs(mover, parcels)
             report.done = [parcel.name for parcel in parcels]
+            mover.ask(partial(remote.tidy, _FORGOTTEN_S))
     finally:
         report.retries = mover.retries
         options.reporter.end()
@@ -378,9 +381,9 @@ def _load(mover: Mover, registry: Registry, digests: Iterable[str]) -> Iterator[
 
 
 def find_refs(
-    remote: Remote, kind: str, name: str, options: Options | None = None
-) -> list[RemoteRef]:
-    """Return what a remote says of an artifact or a run, the oldest first.
+    remote: Remote, kind: str, names: Sequence[str], options: Options | None = None
+) -> dict[str, list[RemoteRef]]:
+    """Return by name what a remote says of artifacts or runs, the oldest first.
 
     Raises:
         CorruptDataError: a ref on the remote is damaged.
@@ -388,15 +391,18 @@ def find_refs(
     """
     options = options or Options()
     mover = Mover(remote, options.retry, options.reporter, options.workers)
-    folder = ref_folder(kind, name)
-    names = sorted(n for n in mover.ask(lambda: remote.list(folder)) if n.endswith(".json"))
 
-    def read(file: str) -> RemoteRef:
-        path = f"{folder}/{file}"
+    def look(name: str) -> tuple[str, list[RemoteRef]]:
+        folder = ref_folder(kind, name)
+        files = mover.ask(lambda: remote.list(folder))
+        found = [read(f"{folder}/{file}") for file in sorted(files) if file.endswith(".json")]
+        mine = (ref for ref in found if ref.name == name)
+        return name, sorted(mine, key=lambda ref: (ref.pushed_at, ref.digest))
+
+    def read(path: str) -> RemoteRef:
         return decode_ref(mover.ask(lambda: remote.read(path, _LARGEST_REF)), path)
 
-    found = list(mover.each(read, names))
-    return sorted((r for r in found if r.name == name), key=lambda r: (r.pushed_at, r.digest))
+    return dict(mover.each(look, names))
 
 
 def _check_remote(mover: Mover) -> bytes | None:

@@ -66,5 +66,8 @@ class Remote(Protocol):
     def write(self, path: str, data: bytes) -> None:
         """Make a small file, or replace one, at once."""
 
+    def tidy(self, age_s: float) -> None:
+        """Remove what began to arrive and has not grown for so many seconds."""
+
     def close(self) -> None:
         """End all connections; calling it twice is harmless."""

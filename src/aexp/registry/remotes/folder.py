@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +118,15 @@ class FolderRemote:
                 hint="mount the disk, or make the folder yourself",
             )
         make_folder(folder)
+
+    def tidy(self, age_s: float) -> None:
+        """Remove what began to arrive and has not grown for so many seconds."""
+        oldest = time.time() - age_s
+        with self._errors(), contextlib.suppress(FileNotFoundError):
+            for part in (self.root / TEMP_FOLDER).iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if part.stat().st_mtime < oldest:
+                        part.unlink()
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -244,6 +244,9 @@ class FsspecRemote:
                     hint="make it, or correct the URL",
                 ) from error
 
+    def tidy(self, age_s: float) -> None:
+        """Do nothing: object stores show no parts, and drop old ones by a rule of their own."""
+
     def close(self) -> None:
         """Do nothing: fsspec ends its connections by itself."""
 

@@ -48,6 +48,7 @@ def fetch(mover: Mover, registry: Registry, blob: Blob) -> None:
         except LockTimeoutError:  # another process fetches the same blob
             _fetch_at_once(mover, registry, blob)
             return
+        os.utime(part)  # a collection takes leftovers that are older than every lease
         _fetch_on(mover, part, blob)
         registry.adopt(part, blob)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,15 @@ class SftpRemote:
 
     def _place(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
+
+    def tidy(self, age_s: float) -> None:
+        """Remove what began to arrive and has not grown for so many seconds."""
+        oldest = time.time() - age_s
+        with self._session() as sftp, contextlib.suppress(FileNotFoundError):
+            for part in sftp.listdir_attr(self._place(TEMP_FOLDER)):
+                if (part.st_mtime or oldest) < oldest:
+                    with contextlib.suppress(FileNotFoundError):
+                        sftp.remove(self._place(f"{TEMP_FOLDER}/{part.filename}"))
 
     def close(self) -> None:
         """End all connections; calling it twice is harmless."""

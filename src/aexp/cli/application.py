@@ -22,6 +22,7 @@ from aexp.cli import (
     session,
     sharing,
     status,
+    transfer,
     uninstall,
     validate,
 )
@@ -31,7 +32,7 @@ PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Hypotheses, experiments, findings": (artifacts, kb),
     "Runs": (runs, query, annotate),
     "Sessions and bytes": (session, registry,),
-    "Sharing": (sharing, ledger, status),
+    "Sharing": (sharing, transfer, ledger, status),
     "Checking": (validate, doctor),
 }
 """The modules with commands, under the headings and in the order of the help."""

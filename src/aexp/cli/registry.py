@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aexp.cli import gc
+from aexp.cli import gc, transfer
 from aexp.cli.options import RegistryRoot, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
 from aexp.cli.progress import ByteProgress
@@ -41,6 +41,8 @@ def register(app: typer.Typer) -> None:
     group.command("export")(export)
     group.command("import")(import_)
     gc.register(group)
+    transfer.register(group)
+    group.command("remotes")(transfer.remotes)
     app.add_typer(group)
 
 

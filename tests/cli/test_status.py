@@ -13,7 +13,17 @@ from tests.support.machines import Machine, TwoMachines
 
 NAMES = (
     *("machine", "installed", "branch", "upstream", "here", "in_ledger", "machines", "unpromoted"),
-    *("failed", "cut_off", "lost", "uncommitted", "unpushed", "behind", "damaged", "cited"),
+    *(
+        "failed",
+        "unsealed",
+        "cut_off",
+        "lost",
+        "uncommitted",
+        "unpushed",
+        "behind",
+        "damaged",
+        "cited",
+    ),
 )
 
 

@@ -26,7 +26,7 @@ from aexp.model.status import RETRACTED, check_status
 from aexp.repo import open_layout
 
 if TYPE_CHECKING:
-    from aexp.runs.lookup import RunView
+    from aexp.runs.view import RunView
 
 
 def register(app: typer.Typer) -> None:
@@ -134,22 +134,27 @@ def list_runs(
     """List the runs of this machine and of the ledger, each with where it lives."""
     from aexp.model.citation import selector_matches
     from aexp.model.values import parse_assignments
+    from aexp.runs.links import Links
     from aexp.runs.lookup import all_runs
 
     wanted = parse_assignments(sp or [])
     statuses = {text if text == RETRACTED else check_status(text) for text in status or ()}
+    links = Links()
     views = [
         view
         for view in all_runs(open_for_reading())
-        if experiment in (None, view.experiment_id)
-        and hypothesis in (None, view.link.get("hypothesis_id"))
+        if experiment in (None, links[view.packed_link].get("experiment_id"))
+        and hypothesis in (None, links[view.packed_link].get("hypothesis_id"))
         and (not statuses or view.status in statuses)
         and machine in (None, view.machine)
+        and not (here and view.here is None)
         and (not tag or set(tag) <= set(view.field("tags") or ()))
-        and not (here and view.record is None)
-        and selector_matches(wanted, view.statepoint, view.link)
+        and (not wanted or selector_matches(wanted, view.statepoint, view.link))
     ]
-    views = sorted(sorted(views, key=_began)[-(limit or 0) :], key=_listing_order)
+    if limit is not None:
+        views = sorted(views, key=_began)[-limit:]
+    experiments = {view.job_id: links.experiment(view.packed_link) for view in views}
+    views.sort(key=lambda v: (experiments[v.job_id] or "~", v.began or "~", v.job_id))
     if format == "json":
         say_json([_as_json(view) for view in views])
         return
@@ -157,15 +162,15 @@ def list_runs(
         say("no runs")
         return
     points = [_flat(view.statepoint) for view in views]
-    shown = _varying(points)
+    shown = sorted(_varying(points))
     table(
         ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
         [
             [
                 view.job_id[:8],
-                view.experiment_id or "-",
+                experiments[view.job_id] or "-",
                 view.status,
-                _pairs({key: value for key, value in point.items() if key in shown}),
+                " ".join([f"{key}={_short(point[key])}" for key in shown if key in point]) or "-",
                 _pairs(view.metrics),
                 view.machine or "-",
                 view.where,
@@ -176,31 +181,29 @@ def list_runs(
 
 
 def _began(view: RunView) -> str:
-    document = view.record.document if view.record is not None else {}
-    return str(view.field("started_at") or document.get("created_at") or "")
-
-
-def _listing_order(view: RunView) -> tuple[str, str, str]:
-    return (view.experiment_id or "~", str(view.field("started_at") or "~"), view.job_id)
+    return view.began or view.created
 
 
 def _varying(points: list[dict[str, Any]]) -> set[str]:
     """Return the state point keys worth a column: not aexp's own, and not the same everywhere."""
     from aexp.model.statepoint import RESERVED
 
-    values: dict[str, set[str]] = {}
-    for point in points:
-        for key, value in point.items():
-            if key not in RESERVED:
-                values.setdefault(key, set()).add(repr(value))
+    keys = {key for point in points for key in point if key not in RESERVED}
     if len(points) == 1:
-        return set(values)
-    everywhere = {key for key in values if all(key in point for point in points)}
-    return {key for key, seen in values.items() if len(seen) > 1 or key not in everywhere}
+        return keys
+    return {key for key in keys if not _is_same(points, key)}
+
+
+def _is_same(points: list[dict[str, Any]], key: str) -> bool:
+    """Return whether all state points have one value under ``key``."""
+    first = repr(points[0].get(key))
+    return all(key in point and repr(point[key]) == first for point in points)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return nested values under dotted keys, as ``--sp`` takes them."""
+    if not above and dict not in map(type, values.values()):
+        return dict(values)
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -219,7 +222,10 @@ def _short(value: Any) -> str:
         return f"{value:.4g}"
     if type(value) is int:
         return str(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _as_text(value)
+
+
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _as_json(view: RunView) -> dict[str, Any]:
@@ -243,6 +249,7 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
     """Show everything that is known of one run, here and in the ledger."""
     from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
+    from aexp.runs.recover import unsealed
 
     layout = open_for_reading()
     view = view_of(layout, resolve_run_id(layout, run_id))
@@ -260,6 +267,8 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
         _fact("reason", f"{retracted.get('reason')} (on {str(retracted.get('at'))[:10]})")
     if view.problem:
         _fact("damaged", view.problem + (" (shown as the ledger has it)" if view.entry else ""))
+    if view.record is not None and (reason := unsealed(view.record)) is not None:
+        _fact("bytes", f"not sealed: {reason} (aexp recover --apply)")
     error = view.field("error")
     if error:
         _fact("error", f"{error.get('type')}: {error.get('message')}")

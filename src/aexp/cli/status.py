@@ -75,6 +75,10 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
         yield f"promotion of {job_id[:8]} failed: {one_line(reason)}", "aexp ledger backfill"
     if len(found.failed) > _NAMED:
         yield f"{len(found.failed) - _NAMED} more failed promotions", "aexp ledger backfill"
+    for job_id, reason in list(found.unsealed.items())[:_NAMED]:
+        yield f"bytes of {job_id[:8]} not sealed: {one_line(reason)}", "aexp recover --apply"
+    if len(found.unsealed) > _NAMED:
+        yield f"bytes of {len(found.unsealed) - _NAMED} more runs not sealed", "aexp recover"
     if found.cut_off:
         count = _number(len(found.cut_off), "promotion")
         yield f"{count} cut off", "aexp recover --apply"

@@ -6,7 +6,8 @@ that recorded nothing but parameters has no bytes, and does not touch the regist
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from aexp.clock import utc_now
 from aexp.errors import AexpError
 from aexp.ledger.promote import describe_run
 from aexp.model.attachment import Attachment
-from aexp.model.canonical import Json, compact_bytes, decode_json
+from aexp.model.canonical import Json, compact_bytes
 from aexp.model.curves import METRICS_NAME, METRICS_TYPE, encode_point
 from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest
 from aexp.model.status import is_terminal
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 RUN_TYPE: Final = "application/vnd.aexp.run.v1+json"
 """The artifact type of a run's manifest."""
 RUN_CONFIG_TYPE: Final = "application/vnd.aexp.run.config.v1+json"
+LOGS_DIR: Final = "logs"
 OUTPUT_NAME: Final = "output.log"
 OUTPUT_TYPE: Final = "text/plain"
 _IN_MEMORY: Final = 16 * 1024 * 1024
@@ -64,10 +66,6 @@ class _Sealing:
     logs: tuple[Path, ...]
     facts: Mapping[str, Json]
     always: bool
-
-    @property
-    def attempt_id(self) -> str:
-        return str(self.record.document["attempt_id"])
 
     @property
     def is_needed(self) -> bool:
@@ -121,7 +119,7 @@ def close_attempt(
             store.read_sound(job_id),
             attempt_id,
             (status, ended_by, error),
-            tuple(log for log in logs if log.is_file() and log.stat().st_size),
+            _with_content(logs),
             facts or {},
             always_manifest,
         )
@@ -150,18 +148,46 @@ def seal_again(store: RunStore, job_id: str, *, facts: Mapping[str, Json] | None
         return _as_recorded(record)
     attempt_id = str(record.document["attempt_id"])
     summary = summarize_attempt(record.folder, attempt_id)
-    closed = _seal(_Sealing(store, record, summary, (), facts or {}, True))
+    logs = _with_content([log_file(record.folder, attempt_id)])
+    closed = _seal(_Sealing(store, record, summary, logs, facts or {}, True))
     if closed.problem is None:
         how = (record.status, str(record.document.get("ended_by")), None)
         now = utc_now()
         kept = _to_keep(record, closed, now)
         finish_attempt(store, job_id, attempt_id, *how, now=now, facts=kept)
-        store.update(job_id, _without_error)
     return closed
 
 
-def _without_error(document: dict[str, Json]) -> dict[str, Json]:
-    return {key: value for key, value in document.items() if key != "registry_error"}
+def forget_lost(store: RunStore, job_id: str) -> None:
+    """Take back what a killed process had published of an attempt that it did not end.
+
+    It may die between ref and document; the run was lost then, and has no bytes. What cannot be
+    taken back now does no harm: the next attempt does not build on it.
+    """
+    from aexp.registry import DropRef, SetRef, open_registry, run_ref
+
+    registry = open_registry(store.layout)
+    with contextlib.suppress(AexpError, OSError):
+        if not registry.exists():
+            return
+        name = run_ref(store.layout, job_id)
+        ref = registry.ref(name)
+        if ref is None:
+            return
+        kept = _earlier(registry, name, store.read_sound(job_id))
+        if kept is None:
+            registry.publish(DropRef(name, expect=ref.digest))
+        elif kept.digest != ref.digest:
+            registry.publish(SetRef(name, "run", kept.digest, expect=ref.digest))
+
+
+def log_file(run_folder: Path, attempt_id: str) -> Path:
+    """Return where the captured output of an attempt is, or would be."""
+    return run_folder / LOGS_DIR / f"{attempt_id}.log"
+
+
+def _with_content(logs: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(log for log in logs if log.is_file() and log.stat().st_size)
 
 
 def _close(
@@ -221,6 +247,7 @@ def _to_keep(ended: RunRecord, closed: Closed, now: datetime) -> dict[str, Json]
         kept["attachments"] = [attachment.to_json() for attachment in closed.attachments]
     if closed.manifest is not None:
         kept["sealed"]["manifest"] = closed.manifest.digest
+    kept["registry_error"] = None
     if closed.problem is not None:
         kept["registry_error"] = {"at": now.timestamp(), "reason": closed.problem}
     return kept
@@ -300,7 +327,7 @@ def _publish(
         Descriptor.of(RUN_CONFIG_TYPE, config),
         layers or (Descriptor.of(EMPTY, EMPTY_CONFIG),),
         RUN_TYPE,
-        _earlier(registry, name, sealing.attempt_id),
+        _earlier(registry, name, sealing.record),
     )
     descriptor = registry.put_manifest(manifest)
     registry.publish(SetRef(name, "run", descriptor.digest))
@@ -315,21 +342,27 @@ def _config(sealing: _Sealing, attachments: Sequence[Attachment]) -> bytes:
     return compact_bytes(described)
 
 
-def _earlier(registry: Registry, name: str, attempt_id: str) -> Descriptor | None:
-    """Return the manifest of the run's earlier attempt, or None."""
+def _earlier(registry: Registry, name: str, record: RunRecord) -> Descriptor | None:
+    """Return the manifest of the run's last sealed attempt before this one, or None.
+
+    A ref can be ahead of the document by a manifest, when a kill fell between the two; the
+    document is right.
+    """
     ref = registry.ref(name)
-    if ref is None or (size := registry.size(ref.digest)) is None:
-        return None
-    known = registry.manifest(ref.digest)
-    if not isinstance(known, Manifest):
-        return None
-    if attempt_of(registry, known) == attempt_id:  # sealed before, and killed before the document
-        return known.subject
-    return Descriptor(known.media_type, ref.digest, size, artifact_type=known.artifact_type)
+    sealed = set(_manifests_of(record))
+    digest = None if ref is None else ref.digest
+    while digest is not None and (size := registry.size(digest)) is not None:
+        known = registry.manifest(digest)
+        if digest in sealed:
+            return Descriptor(known.media_type, digest, size, artifact_type=known.artifact_type)
+        digest = None if known.subject is None else known.subject.digest
+    return None
 
 
-def attempt_of(registry: Registry, manifest: Manifest) -> str | None:
-    """Return the attempt that a run's manifest holds, or None when its config does not say."""
-    config = decode_json(registry.read(manifest.config.digest))
-    found = config.get("attempt_id") if isinstance(config, Mapping) else None
-    return found if isinstance(found, str) else None
+def _manifests_of(record: RunRecord) -> Iterator[str]:
+    """Yield the manifests that the document knows of."""
+    past = record.document.get("attempts") or []
+    for facts in (*past, record.document):
+        sealed = facts.get("sealed") if isinstance(facts, Mapping) else None
+        if isinstance(sealed, Mapping) and isinstance(found := sealed.get("manifest"), str):
+            yield found

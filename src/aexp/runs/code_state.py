@@ -102,7 +102,7 @@ def head_facts(layout: Layout) -> HeadFacts:
         GitError: git failed.
     """
     head = _head(layout)
-    return HeadFacts() if head is None else _facts_of(Git(layout.root), layout, head)
+    return HeadFacts() if head is None else _facts_of(layout, head)
 
 
 def _head(layout: Layout) -> str | None:
@@ -117,10 +117,10 @@ def _head(layout: Layout) -> str | None:
     return asked.text or None
 
 
-def _facts_of(git: Git, layout: Layout, head: str) -> HeadFacts:
+def _facts_of(layout: Layout, head: str) -> HeadFacts:
     key = (layout.root, head)
     if key not in _known:
-        _known[key] = _last_commit(git, layout)
+        _known[key] = _last_commit(Git(layout.root), layout)
     return _known[key]
 
 
@@ -153,7 +153,7 @@ def code_state(layout: Layout) -> CodeState:
             untracked.append(record[2:])
     if not head:
         raise GitError("git status did not say what HEAD is")
-    facts = HeadFacts() if head == "(initial)" else _facts_of(git, layout, head)
+    facts = HeadFacts() if head == "(initial)" else _facts_of(layout, head)
     paths = sorted({*changed, *untracked})
     diff = _digest(git, layout.root, paths) if paths else None
     return CodeState(

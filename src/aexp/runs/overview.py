@@ -19,6 +19,7 @@ from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.runs.cited import CitedGap, Known, Lost, Run, cited_gaps
+from aexp.runs.recover import unsealed
 from aexp.runs.transition import owner_state
 from aexp.runs_index import read_indexes
 from aexp.tree import Tree, WorkTree
@@ -44,6 +45,7 @@ class Overview:
         problems: number of ledger files with errors.
         unpromoted: terminal runs here that have no usable entry.
         failed: promotions that failed, with the reason, by run.
+        unsealed: ended runs whose bytes the registry refused, with the reason.
         cut_off: promotions that a kill cut off.
         lost: runs that say they are running, and whose process is gone.
         uncommitted: usable ledger files that are not committed.
@@ -66,6 +68,7 @@ class Overview:
     problems: int = 0
     unpromoted: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    unsealed: dict[str, str] = field(default_factory=dict)
     cut_off: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     uncommitted: list[str] = field(default_factory=list)
@@ -120,6 +123,8 @@ def _look_at_runs(result: Overview, layout: Layout, ledger: Ledger) -> dict[str,
         remembered = record.document.get("ledger_error")
         if isinstance(remembered, Mapping):
             result.failed[record.job_id] = str(remembered.get("reason", ""))
+        if (reason := unsealed(record)) is not None:
+            result.unsealed[record.job_id] = reason
         if status == "running" and owner_state(store, record)[0] is Liveness.DEAD:
             result.lost.append(record.job_id)
     result.here = dict(sorted(statuses.items()))

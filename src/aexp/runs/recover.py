@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aexp.errors import AexpError, InvalidTransitionError
+from aexp.errors import AexpError, InvalidTransitionError, StorageError
 from aexp.ledger.pending import commit_marks, pending
 from aexp.model.owner import Liveness, Owner
 from aexp.model.status import is_terminal
 from aexp.repo import Layout
+from aexp.runs.closing import forget_lost, seal_again
 from aexp.runs.heal import heal_pending
 from aexp.runs.transition import change_status, owner_state
-from aexp.workspace.store import RunStore
+from aexp.workspace.store import RunRecord, RunStore
 
 LEFTOVER_AGE_S = 3600.0
 
@@ -27,13 +28,14 @@ class Finding:
 
     Attributes:
         kind: ``lost`` (running, its owner is gone), ``unpromoted`` (ended, its promotion was cut
-            off), ``unfinished`` (a folder whose creation was cut off).
+            off), ``unsealed`` (ended, its bytes are not in the registry as one artifact),
+            ``unfinished`` (a folder whose creation was cut off).
         job_id: the run, or an empty string.
         what: one line for people.
         path: the folder to remove, for ``unfinished``.
     """
 
-    kind: Literal["lost", "unpromoted", "unfinished"]
+    kind: Literal["lost", "unpromoted", "unsealed", "unfinished"]
     job_id: str
     what: str
     path: Path | None = None
@@ -47,6 +49,9 @@ def plan_recovery(layout: Layout) -> tuple[Finding, ...]:
     store = RunStore(layout)
     found: list[Finding] = []
     for record in store.records():
+        if (reason := unsealed(record)) is not None:
+            what = f"its bytes are not sealed: {reason}"
+            found.append(Finding("unsealed", record.job_id, what))
         if record.status != "running":
             continue
         state, owner = owner_state(store, record)
@@ -60,6 +65,14 @@ def plan_recovery(layout: Layout) -> tuple[Finding, ...]:
         if _age(path) > LEFTOVER_AGE_S:
             found.append(Finding("unfinished", "", f"{path.name} was never finished", path))
     return tuple(found)
+
+
+def unsealed(record: RunRecord) -> str | None:
+    """Return why the bytes of an ended run are not sealed, None when nothing is amiss."""
+    remembered = record.document.get("registry_error")
+    if isinstance(remembered, Mapping) and is_terminal(record.status):
+        return str(remembered.get("reason", ""))
+    return None
 
 
 def _age(path: Path) -> float:
@@ -86,6 +99,8 @@ def apply_recovery(
         try:
             if finding.kind == "lost":
                 _end_lost(store, finding.job_id)
+            elif finding.kind == "unsealed":
+                _seal(store, finding.job_id)
             elif finding.path is not None:
                 shutil.rmtree(finding.path)
             done.append(finding)
@@ -102,6 +117,12 @@ def apply_recovery(
     return [f for f in done if f.job_id not in failed], failed
 
 
+def _seal(store: RunStore, job_id: str) -> None:
+    problem = seal_again(store, job_id).problem
+    if problem is not None:
+        raise StorageError(f"it cannot be sealed yet: {problem}")
+
+
 def _end_lost(store: RunStore, job_id: str) -> None:
     record = store.read_sound(job_id)
     if owner_state(store, record)[0] is not Liveness.DEAD:
@@ -116,3 +137,4 @@ def _end_lost(store: RunStore, job_id: str) -> None:
         error={"type": "Lost", "message": f"{who} ended without reporting"},
         expect="running",
     )
+    forget_lost(store, job_id)

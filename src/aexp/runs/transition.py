@@ -292,7 +292,7 @@ def finish_attempt(
         ended_by: how it ended.
         error: ``type`` and ``message`` of what went wrong.
         now: the end.
-        facts: more for the document.
+        facts: more for the document; what is None in it is removed there.
 
     Raises:
         InvalidTransitionError: another attempt has begun meanwhile; nothing was changed.
@@ -308,6 +308,8 @@ def finish_attempt(
         if not is_terminal(record.status) or is_lost(record):
             document = ended_document(document, status, ended_by, error, now)
         document.update(facts)
+        for key in [key for key, value in facts.items() if value is None]:
+            del document[key]
         return _write_and_promote(store, record, document)
 
 

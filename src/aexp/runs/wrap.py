@@ -15,7 +15,7 @@ from aexp import settings
 from aexp.errors import AexpError, LockTimeoutError, NotFoundError
 from aexp.process import CommandOutcome, run_command
 from aexp.repo import Layout
-from aexp.runs.closing import close_attempt
+from aexp.runs.closing import LOGS_DIR, close_attempt, log_file
 from aexp.runs.code_state import head_facts
 from aexp.runs.create import create
 from aexp.runs.lifecycle import HEARTBEAT_S
@@ -23,7 +23,6 @@ from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
 from aexp.storage.ticker import ticker
 from aexp.workspace.store import RunRecord, RunStore
 
-LOGS_DIR = "logs"
 ATTACH_TIMEOUT_S = 120.0
 
 
@@ -105,7 +104,7 @@ def run_wrapped(
     attempt_id = begin_attempt(
         store, made.job_id, again=again, environment=environment_of(code, list(command))
     )
-    log = store.folder(made.job_id) / LOGS_DIR / f"{attempt_id}.log"
+    log = log_file(store.folder(made.job_id), attempt_id)
     outcome = _run_as_owner(store, made.job_id, attempt_id, command, log)
     after = store.read_sound(made.job_id)
     return Wrapped(

@@ -372,7 +372,7 @@ def sync_file_systems(folders: Iterable[str | Path]) -> None:
 def _write_temp(path: Path, data: bytes, tmp_dir: Path | None, *, durable: bool = True) -> Path:
     folder = _temp_folder(path, tmp_dir)
     # 40 characters are at most 160 bytes: the whole name stays below the usual 255.
-    temp = folder / f"{path.name[:40]}.{os.getpid()}.{secrets.token_hex(6)}{TEMP_SUFFIX}"
+    temp = folder / f"{path.name[:40]}.{os.getpid()}.{os.urandom(6).hex()}{TEMP_SUFFIX}"
     fd = os.open(temp, _EXCLUSIVE, 0o666)
     try:
         try:

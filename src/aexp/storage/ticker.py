@@ -10,6 +10,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Final
+
+LINGER_S: Final = 1.0
 
 
 @dataclass(eq=False)
@@ -31,6 +34,7 @@ class Ticker:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._wakes_at: float | None = None
+        self._was_idle = False
 
     def add(self, every: float, call: Callable[[], None]) -> Callable[[], None]:
         """Call ``call`` every so many seconds from now on; return what ends that.
@@ -64,13 +68,18 @@ class Ticker:
         with self._wake:
             now = monotonic()
             due = [task for task in self._tasks if task.due <= now]
-            if not due:
-                self._wakes_at = min((task.due for task in self._tasks), default=None)
-                self._wake.wait(None if self._wakes_at is None else self._wakes_at - now)
-                return []
             for task in due:
                 task.due = now + task.every
-            return due
+            if due:
+                return due
+            # Waking this thread takes others longer than the rest of their work here. So it goes
+            # on waking by itself for a while, and a series of short runs need not do it.
+            is_idle = not self._tasks and self._was_idle
+            self._was_idle = not self._tasks
+            nearest = min((task.due for task in self._tasks), default=now + LINGER_S)
+            self._wakes_at = None if is_idle else min(nearest, now + LINGER_S)
+            self._wake.wait(None if self._wakes_at is None else self._wakes_at - now)
+            return []
 
     def start_anew(self) -> None:
         """Forget the parent's tasks and thread, in a forked child."""

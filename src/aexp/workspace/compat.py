@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
     from signac.job import Job as Job
 
 
+_projects = threading.local()
+"""The projects that a thread has opened: signac reads its settings anew for each."""
+
+
 def open_project(store: RunStore) -> Project:
     """Return the store as a signac project, making it one when it is new."""
     import signac
 
     store.initialise()
-    return signac.get_project(path=str(store.layout.run_store), search=False)
+    path = str(store.layout.run_store)
+    known: dict[str, Project] = _projects.__dict__.setdefault("by_path", {})
+    if path not in known:
+        known[path] = signac.get_project(path=path, search=False)
+    return known[path]
 
 
 def open_job(store: RunStore, job_id: str) -> Job:

@@ -31,8 +31,14 @@ _HOLDS_SECRETS = re.compile(
 )
 _OPTIONS = (
     *("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-indent-heuristic"),
-    *("--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--diff-algorithm=myers"),
-    *("--submodule=short", "--ignore-submodules=dirty", "--irreversible-delete", "--full-index"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--diff-algorithm=myers"),
+    *(
+        "--inter-hunk-context=0",
+        f"-O{os.devnull}",
+        "--submodule=short",
+        "--ignore-submodules=dirty",
+        "--full-index",
+    ),
 )
 """Whatever the user's own ``diff.*`` settings are, the diff is the same (trap 77)."""
 
@@ -65,19 +71,46 @@ def code_diff(layout: Layout) -> CodeDiff:
     """
     git = Git(layout.root)
     base = _base(git)
-    tracked = list(git.nul_fields("diff", "--name-only", "-z", *_OPTIONS, base, "--", *_scope()))
+    tracked, binary = _changed(git, base)
     listed = git.nul_fields("ls-files", "--others", "--exclude-standard", "-z", "--", *_scope())
     untracked = [path for path in listed if is_source(path)]
-    left_out = [path for path in (*tracked, *untracked) if not _may_show(layout.root / path)]
-    shown = [path for path in tracked if path not in set(left_out)]
-    if len(shown) > MOST_FILES:
-        left_out += shown[MOST_FILES:]
-        shown = shown[:MOST_FILES]
-    data = _tracked_diff(git, base, shown) if shown else b""
+    large = _large_before(git, base, tracked)
+    left_out = {path for path in (*tracked, *untracked) if not _may_show(layout.root / path)}
+    left_out |= {*binary, *large}
+    shown = [path for path in tracked if path not in left_out]
+    left_out |= set(shown[MOST_FILES:])
+    data = _tracked_diff(git, base, shown[:MOST_FILES]) if shown else b""
     for path in untracked:
         if path not in left_out and len(data) <= LARGEST:
-            data += _new_file(layout.root, path)
+            new = _new_file(layout.root, path)
+            data += new or b""
+            left_out |= {path} if new is None else set()
     return _finished(data, sorted(left_out))
+
+
+def _changed(git: Git, base: str) -> tuple[list[str], list[str]]:
+    """Return the tracked files that differ from ``base``, and those of them that are binary."""
+    paths, binary = [], []
+    for field in git.nul_fields("diff", "--numstat", "-z", *_OPTIONS, base, "--", *_scope()):
+        added, _, path = field.split("\t", 2)
+        paths.append(path)
+        if added == "-":
+            binary.append(path)
+    return paths, binary
+
+
+def _large_before(git: Git, base: str, paths: Sequence[str]) -> set[str]:
+    """Return the paths whose committed version is too large to be shown as removed lines."""
+    large: set[str] = set()
+    known = set(paths)
+    if not known or len(known) > MOST_FILES:
+        return large
+    for field in git.nul_fields("ls-tree", "-r", "-l", "-z", "--full-tree", base, "--", *paths):
+        meta, path = field.split("\t", 1)
+        size = meta.split()[3]
+        if path in known and size.isdigit() and int(size) > LARGEST:
+            large.add(path)
+    return large
 
 
 def _scope() -> Sequence[str]:
@@ -97,27 +130,25 @@ def _may_show(path: Path) -> bool:
     try:
         found = path.lstat()
     except OSError:
-        return True  # deleted: only its name is shown
+        return True  # deleted
     return found.st_size <= LARGEST
 
 
 def _tracked_diff(git: Git, base: str, paths: Sequence[str]) -> bytes:
     literal = [f":(top,literal){path}" for path in paths]
-    config = ("core.quotePath=false", "diff.noprefix=false", "diff.mnemonicPrefix=false")
-    return git.run("diff", *_OPTIONS, base, "--", *literal, config=config).stdout
+    config = ("core.quotePath=false", "diff.noprefix=false", "diff.suppressBlankEmpty=false")
+    return git.run("diff", "--unified=3", *_OPTIONS, base, "--", *literal, config=config).stdout
 
 
-def _new_file(root: Path, path: str) -> bytes:
-    """Return the diff that makes an untracked file, as git writes it."""
+def _new_file(root: Path, path: str) -> bytes | None:
+    """Return the diff that makes an untracked file, as git writes it; None for binary ones."""
     place = root / path
     try:
-        if place.is_symlink():
-            return b""
-        data = place.read_bytes()
+        data = None if place.is_symlink() else place.read_bytes()
     except OSError:
-        return b""  # gone in the meantime
-    if b"\0" in data:
-        return b""
+        data = None  # gone in the meantime
+    if data is None or b"\0" in data:
+        return None
     mode = "100755" if os.access(place, os.X_OK) else "100644"
     head = f"diff --git {_quoted('a/' + path)} {_quoted('b/' + path)}\nnew file mode {mode}\n"
     return os.fsencode(head) + b"".join(_hunk(path, data))

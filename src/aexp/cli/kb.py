@@ -14,7 +14,7 @@ from aexp.repo import Layout, open_layout
 
 if TYPE_CHECKING:
     from aexp.kb.renumber import Renumbering
-    from aexp.runs.lookup import RunView
+    from aexp.runs.view import RunView
     from aexp.validate.mending import NumberReport
 
 

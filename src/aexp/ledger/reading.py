@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -29,6 +29,8 @@ class EntryHead(Head, array_like=True, frozen=True, gc=False):
         link: its run link, encoded; equal links have equal bytes. Empty without one.
         statepoint: its state point, encoded.
         has_replicates: whether there are other attempts.
+        began: when the attempt that it shows began, as text; empty when that is not known.
+        metrics: the final values by metric, packed; empty without metrics.
         troubles: the fields of each :class:`LedgerProblem` of the file.
     """
 
@@ -38,6 +40,8 @@ class EntryHead(Head, array_like=True, frozen=True, gc=False):
     link: bytes = b""
     statepoint: bytes = b""
     has_replicates: bool = False
+    began: str = ""
+    metrics: bytes = b""
     troubles: tuple[tuple[str, str, str, str | None, Literal["error", "warning"]], ...] = ()
 
     @property
@@ -226,8 +230,16 @@ def head_of(
         pack(entry.get("run_link")),
         pack(entry["statepoint"]),
         bool(entry.get("replicates")),
+        str(entry.get("started_at") or ""),
+        _final_values(entry.get("metrics")),
         troubles,
     )
+
+
+def _final_values(metrics: Mapping[str, Any] | None) -> bytes:
+    if metrics is None:
+        return b""
+    return pack({name: m.get("value") for name, m in metrics.items() if isinstance(m, Mapping)})
 
 
 def _group(name: str) -> str:

@@ -15,7 +15,7 @@ from aexp.model.filter_eval import Field
 from aexp.model.project import note_of, tags_of
 from aexp.model.statepoint import point_id
 from aexp.model.status import RETRACTED
-from aexp.runs.lookup import RunView
+from aexp.runs.view import RunView
 
 Parts = tuple[str, ...]
 

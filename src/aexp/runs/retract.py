@@ -20,7 +20,8 @@ from aexp.model.sanitize import sanitize
 from aexp.model.status import RETRACTED, is_terminal
 from aexp.model.times import format_time
 from aexp.repo import Layout
-from aexp.runs.lookup import RunView, view_of
+from aexp.runs.lookup import view_of
+from aexp.runs.view import RunView
 from aexp.tree import Tree, WorkTree
 from aexp.workspace.store import RunRecord, RunStore
 

@@ -10,6 +10,7 @@ from aexp.ledger.reading import EntryHead
 from aexp.ledger.store import Ledger
 from aexp.model.packed import unpack
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
+from aexp.runs.links import Links
 from aexp.validate.batches import Batches, Candidate
 from aexp.workspace.heads import RunHead
 
@@ -65,21 +66,6 @@ class Run:
         """The experiment it belongs to now; empty for an unlinked run."""
         value = self.link.get("experiment_id")
         return value if isinstance(value, str) else ""
-
-
-class Links:
-    """Packed links, each unpacked once: thousands of runs share a few."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Mapping[str, Any]] = {}
-
-    def __getitem__(self, packed: bytes) -> Mapping[str, Any]:
-        """Return a link; empty for none, and for what is no mapping."""
-        known = self._known.get(packed)
-        if known is None:
-            value = unpack(packed)
-            known = self._known[packed] = value if isinstance(value, Mapping) else {}
-        return known
 
 
 class Runs(Mapping[str, Run]):

@@ -7,9 +7,9 @@ from typing import Any
 
 from aexp.model.issue import Issue
 from aexp.model.status import RETRACTED, STATUSES
+from aexp.runs.links import Links
 from aexp.validate.codes import issue
 from aexp.validate.facts import Facts
-from aexp.validate.known import Links
 from aexp.workspace.heads import RunHead
 
 _CHECKED = ("experiment_id", "hypothesis_id", "sub_hypothesis_id")

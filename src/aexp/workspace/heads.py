@@ -32,12 +32,16 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
         link: the document's link block, packed; empty when it has none.
         statepoint: the state point, packed.
         problem: what is wrong with its files, or None.
+        began: when its present attempt began, as text; empty when that is not known.
+        created: when it was created.
     """
 
     written: str | None = None
     link: bytes = b""
     statepoint: bytes = b""
     problem: str | None = None
+    began: str = ""
+    created: str = ""
 
     @property
     def job_id(self) -> str:
@@ -139,13 +143,16 @@ class Heads:
 
 def head_of(record: RunRecord) -> RunHead:
     """Return the head of a run."""
-    status, link = record.document.get("status"), record.document.get("aexp")
+    document = record.document
+    status, link = document.get("status"), document.get("aexp")
     return RunHead(
         record.job_id,
         None if status is None else str(status),
         pack(link) if isinstance(link, Mapping) else b"",
         pack(record.statepoint),
         record.problem,
+        str(document.get("started_at") or ""),
+        str(document.get("created_at") or ""),
     )
 
 

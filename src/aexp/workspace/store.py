@@ -236,8 +236,8 @@ class RunStore:
 
     def _fill_empty(self, job_id: str, document: Mapping[str, Json]) -> None:
         """Write the first document of a run whose own was lost with the power."""
-        with contextlib.suppress(OSError, CorruptDataError):
-            if not read_document(f"{self.workspace}{os.sep}{job_id}{os.sep}{DOCUMENT_FILE}"):
+        with contextlib.suppress(CorruptDataError):
+            if not self.read(job_id).document:
                 self.update(job_id, lambda now: None if now else dict(document))
 
     def _publish(self, staging: Path, folder: Path) -> bool:

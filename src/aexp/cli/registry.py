@@ -78,8 +78,15 @@ def ls(
             else f"There is no registry at {registry.root} yet."
         )
         return
-    rows = [(ref.name, ref.kind, ref.digest[:_SHORT], _shown_time(ref.updated_at)) for ref in refs]
+    rows = [
+        (ref.name, ref.kind, _shown_digest(registry, ref.digest), _shown_time(ref.updated_at))
+        for ref in refs
+    ]
     table(("name", "kind", "digest", "changed"), rows)
+
+
+def _shown_digest(registry: Registry, digest: str) -> str:
+    return digest[:_SHORT] + ("" if registry.has(digest) else " (missing)")
 
 
 def _ref_json(registry: Registry, ref: Ref) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def inspect(name: _Name, root: RegistryRoot = None, output: TextFormat = "text")
             _label(part),
             part.media_type,
             size_text(part.size),
-            part.digest[:_SHORT] + ("" if registry.has(part.digest) else " (missing)"),
+            _shown_digest(registry, part.digest),
         )
         for part in _parts(manifest)
     ]

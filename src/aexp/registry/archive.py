@@ -228,7 +228,10 @@ def _unpack(
         raise _no_archive(source, error.strerror or str(error)) from None
     if index is None:
         raise _no_archive(source, "it has no index.json")
-    found = decode_manifest(index)
+    try:
+        found = decode_manifest(index)
+    except CorruptDataError as error:
+        raise _no_archive(source, f"of its index.json: {error.message}") from None
     if not isinstance(found, Index):
         raise _no_archive(source, "its index.json is no index")
     return found.manifests, brought

@@ -214,16 +214,18 @@ def read_installed(root: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the committed settings say of how strict the checks are (model.md, decision 9).
+    """What the committed settings say of how to record and how to check (model.md, decision 9).
 
     Attributes:
         replicate_tolerance: by how much the results of two attempts of one run may differ, as a
             fraction of the larger. Training that is not deterministic (on a GPU, mostly) moves a
             final metric by about a hundredth. Five times that lets honest pairs pass, and a wrong
             data set, seed or version mostly moves it further.
+        record_diff: whether uncommitted changes of the code are kept with a run (REC-09).
     """
 
     replicate_tolerance: float = 0.05
+    record_diff: bool = True
 
 
 def read_policy(data: bytes) -> Policy:
@@ -245,7 +247,10 @@ def read_policy(data: bytes) -> Policy:
         raise CorruptDataError("its policy.replicate_tolerance is no number")
     if not 0 <= tolerance < float("inf"):
         raise CorruptDataError("its policy.replicate_tolerance is no number from 0 on")
-    return Policy(replicate_tolerance=float(tolerance))
+    record_diff = block.get("record_diff", Policy().record_diff)
+    if not isinstance(record_diff, bool):
+        raise CorruptDataError("its policy.record_diff is neither true nor false")
+    return Policy(replicate_tolerance=float(tolerance), record_diff=record_diff)
 
 
 def _settings(data: bytes) -> tuple[dict[str, Any], str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import aexp
-from aexp.errors import GitError, RunClosedError
+from aexp.errors import CorruptDataError, GitError, RunClosedError
 from aexp.recording import machine
 from aexp.recording.code_diff import LARGEST
 from aexp.recording.environment import record_environment
@@ -232,6 +232,19 @@ def test_the_diff_can_be_left_out(repo: Machine, holder: Holder) -> None:
     assert found["code"]["diff"]
     assert holder.attachment_names == ["environment.json"]
     assert b"private idea" not in everything(holder)
+
+
+def test_a_repository_can_leave_diffs_out(repo: Machine, holder: Holder, tmp_path: Path) -> None:
+    """REC-09: opted out for all clones in ``aexp.yaml``; a damaged file is no consent."""
+    repo.write("aexp.yaml", "policy:\n  record_diff: false\n")
+    repo.write("train.py", "private idea\n")
+    recorded(repo, holder)
+    assert holder.attachment_names == ["environment.json"]
+    for wrong in ("policy:\n  record_diff: 1\n", "policy: [\n"):
+        repo.write("aexp.yaml", wrong)
+        with pytest.raises(CorruptDataError, match=r"aexp\.yaml"):
+            record_environment(Holder(tmp_path / "other"), open_layout(repo.path))
+    assert recorded(repo, Holder(tmp_path / "asked"), diff=True)["code"]["changes"]
 
 
 def test_the_diff_is_bounded(repo: Machine, holder: Holder) -> None:

@@ -7,16 +7,18 @@ blob.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import aexp
+from aexp.errors import CorruptDataError, StorageError
 from aexp.ledger.promote import roots_of
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.sanitize import sanitize
 from aexp.recording import machine
 from aexp.recording.attaching import Attaching
 from aexp.recording.code_diff import CodeDiff, code_diff
-from aexp.repo import Layout
+from aexp.repo import SETTINGS_REL, Layout, read_policy
 from aexp.runs.code_state import CodeState, code_state
 
 ENVIRONMENT = "environment.json"
@@ -29,7 +31,7 @@ _diffs: dict[tuple[Path, CodeState], CodeDiff] = {}
 
 
 def record_environment(
-    target: Attaching, layout: Layout, *, diff: bool = True, code: CodeState | None = None
+    target: Attaching, layout: Layout, *, diff: bool | None = None, code: CodeState | None = None
 ) -> None:
     """Attach ``environment.json``, and ``code.diff`` when there are uncommitted changes.
 
@@ -38,12 +40,14 @@ def record_environment(
     Args:
         target: the run or session.
         layout: its repository.
-        diff: whether to keep uncommitted changes themselves; that there are some is recorded in
-            any case, and their digest.
+        diff: whether to keep uncommitted changes themselves; as ``policy.record_diff`` in
+            ``aexp.yaml`` says when None. That there are some is recorded in any case, and their
+            digest.
         code: the state of the code, when the caller has just asked for it.
 
     Raises:
         GitError: git failed.
+        CorruptDataError: ``aexp.yaml`` is damaged.
         RunClosedError: the run or session is closed.
         StorageError: the disk refused.
     """
@@ -51,7 +55,9 @@ def record_environment(
         return
     if code is None and layout.git_dir is not None:
         code = code_state(layout)
-    changes = _changes(layout, code) if diff and code is not None and code.dirty else None
+    changes = None
+    if code is not None and code.dirty and (_is_wanted(layout) if diff is None else diff):
+        changes = _changes(layout, code)
     described = canonical_bytes(describe_environment(layout, code, changes))
     if changes is not None and DIFF not in target.attachments:
         target.log_attachment(DIFF, DIFF_TYPE, changes.data)
@@ -100,6 +106,24 @@ def _code(code: CodeState, changes: CodeDiff | None) -> dict[str, Json]:
 
 def _text(argument: str) -> str:
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _is_wanted(layout: Layout) -> bool:
+    try:
+        data = (layout.root / SETTINGS_REL).read_bytes()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise StorageError(f"cannot read {SETTINGS_REL}: {error.strerror or error}") from error
+    try:
+        return _record_diff(data)
+    except CorruptDataError as error:
+        raise CorruptDataError(f"{SETTINGS_REL}: {error.message}") from None
+
+
+@lru_cache(maxsize=4)
+def _record_diff(data: bytes) -> bool:
+    return read_policy(data).record_diff
 
 
 def _changes(layout: Layout, code: CodeState) -> CodeDiff:

@@ -29,6 +29,8 @@ class AexpError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # a traceback shows it to those who call from Python
 
 
 class UsageError(AexpError, ValueError):

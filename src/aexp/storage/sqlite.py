@@ -71,10 +71,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _translated(error: sqlite3.Error, path: Path) -> Exception:
-    import sqlite3
-
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return LockTimeoutError(f"{path.name} was held by another process for too long")
     if name.startswith("SQLITE_FULL"):
         return storage_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)
@@ -84,6 +82,6 @@ def _translated(error: sqlite3.Error, path: Path) -> Exception:
         return CorruptDataError(
             f"{path} is damaged: {error}", hint="restore it from a backup of the registry"
         )
-    if isinstance(error, sqlite3.OperationalError):
+    if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_NOMEM")):
         return StorageError(f"cannot use {path}: {error}")
     return CorruptDataError(f"{path} does not hold what it must: {error}")

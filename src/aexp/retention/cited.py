@@ -1,12 +1,16 @@
-"""What findings cite, down to the digests of the bytes (GC-06).
+"""What must stay though no ref reaches it: what findings cite, down to the digests (GC-06).
 
 Whatever is doubtful counts as cited: an entry that is malformed or in conflict, a finding whose
 frontmatter cannot be read, an entry that the work tree has lost and the last commit has. Findings
 of every work tree of the repository count, since they share one registry.
+
+The bytes of a run that ended while the registry refused to seal them stay, too: `aexp recover`
+will need them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections import defaultdict
@@ -21,16 +25,19 @@ from aexp.kb import read_artifacts
 from aexp.kb.allocate import work_trees
 from aexp.kb.artifacts import Artifact
 from aexp.kb.numbers import all_citations
+from aexp.ledger.experiments import EXPERIMENTS_DIR
 from aexp.ledger.judge import entry_job_id
-from aexp.ledger.store import read_ledger
+from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.canonical import decode_json
 from aexp.model.citation import BadCitation, BatchCitation, JobCitation, selector_matches
 from aexp.model.oci import is_digest
 from aexp.repo import LEDGER_DIR_REL, Layout, open_layout
-from aexp.runs.lookup import RunView, all_runs
+from aexp.runs.lookup import all_runs
+from aexp.runs.recover import unsealed
+from aexp.runs.view import RunView
 from aexp.tree import GitTree, WorkTree
-
-EXPERIMENTS_REL: Final = f"{LEDGER_DIR_REL}/experiments"
+from aexp.workspace.store import RunStore
+from aexp.workspace.streams import summarize_attempt
 
 _ANY_DIGEST: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 _ANY_RUN: Final = re.compile(r"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
@@ -42,8 +49,8 @@ class Citing:
     """Why one digest is cited.
 
     Attributes:
-        finding: the finding's id or file name; empty when a record is kept because it is doubtful.
-        path: its file, relative to its work tree.
+        finding: the finding's id or file name; empty when it is kept for another reason.
+        path: its file, relative to its work tree, or what else keeps it.
         what: the run or the artifact through which it is cited, and as what, for people.
     """
 
@@ -74,8 +81,11 @@ class Cited:
 def read_cited(layout: Layout) -> Cited:
     """Return what the findings of a repository cite, in all of its work trees."""
     found = Cited()
-    for root in sorted({layout.root, *_roots(layout)}):
-        _add_work_tree(found, _layout_of(layout, root))
+    layouts = [_layout_of(layout, root) for root in sorted({layout.root, *_roots(layout)})]
+    for one in layouts:
+        _add_work_tree(found, one)
+    for one in {one.run_store: one for one in layouts}.values():
+        _add_unsealed(found, one)
     return found
 
 
@@ -109,13 +119,11 @@ def _add_work_tree(found: Cited, layout: Layout) -> None:
     for artifact in read_artifacts(tree, layout=layout):
         if artifact.kind == "finding":
             _add_finding(wanted, layout, artifact)
-    known = _add_runs(found, layout, wanted)
-    _add_lost(
-        found,
-        layout,
-        {job_id: wanted.runs[job_id] for job_id in wanted.runs if job_id not in known},
-    )
-    _add_unusable(found, layout, tree)
+    ledger = read_ledger(tree, find_leaks=False, layout=layout)
+    _add_runs(found, layout, wanted, ledger)
+    lost = {job_id: who for job_id, who in wanted.runs.items() if job_id not in ledger.heads}
+    _add_lost(found, layout, lost)
+    _add_unusable(found, layout, ledger)
     _add_records(found, tree, wanted)
 
 
@@ -149,26 +157,19 @@ def _add_guesses(wanted: _Wanted, path: Path, who: tuple[str, str]) -> None:
         wanted.experiments[experiment].add(who)
 
 
-def _add_runs(found: Cited, layout: Layout, wanted: _Wanted) -> set[str]:
-    """Add the cited runs that are here or in the ledger; return all that are known."""
+def _add_runs(found: Cited, layout: Layout, wanted: _Wanted, ledger: Ledger) -> None:
+    """Add the cited runs that are here or in the ledger."""
     batches: dict[str, list[tuple[BatchCitation, tuple[str, str]]]] = defaultdict(list)
     for citation, who in wanted.batches:
         batches[citation.experiment_id].append((citation, who))
-    known: set[str] = set()
     if not wanted.runs and not batches:
-        return known
-    ledger = read_ledger(
-        WorkTree(layout.root, has_git=layout.git_dir is not None), find_leaks=False, layout=layout
-    )
+        return
     for view in all_runs(layout, ledger):
-        if view.entry is not None:
-            known.add(view.job_id)
         for citation, who in batches.get(view.experiment_id, ()):
             if selector_matches(citation.selector, view.statepoint, view.link):
                 wanted.runs[view.job_id].add(who)
         if view.job_id in wanted.runs:
             _add_run(found, view.job_id, _facts_of(view), wanted.runs[view.job_id])
-    return known
 
 
 def _facts_of(view: RunView) -> list[Any]:
@@ -214,16 +215,24 @@ def _add_lost(found: Cited, layout: Layout, missing: Mapping[str, set[tuple[str,
             _add_bytes(found, data, missing[job_id], f"run {job_id[:8]}")
 
 
-def _add_unusable(found: Cited, layout: Layout, tree: WorkTree) -> None:
+def _add_unusable(found: Cited, layout: Layout, ledger: Ledger) -> None:
     """Add what stands in entries that nobody can use: which finding means them is not known."""
-    ledger = read_ledger(tree, find_leaks=False, layout=layout)
     paths = {p.path for p in ledger.problems if p.severity == "error" and p.job_id is not None}
     for path in sorted(paths):
-        try:
+        with contextlib.suppress(OSError):
             data = (layout.root / path).read_bytes()
-        except OSError:
+            _add_bytes(found, data, {("", path)}, "an entry that cannot be used")
+
+
+def _add_unsealed(found: Cited, layout: Layout) -> None:
+    """Add the bytes of ended runs that no manifest names yet, because the registry refused."""
+    for record in RunStore(layout).records():
+        if record.problem is not None or unsealed(record) is None:
             continue
-        _add_bytes(found, data, {("", path)}, "an entry that cannot be used")
+        summary = summarize_attempt(record.folder, str(record.document.get("attempt_id")))
+        for attachment in summary.attachments:
+            why = Citing("", f"run {record.job_id}", "its bytes are not sealed: see `aexp recover`")
+            found.digests[attachment.digest].add(why)
 
 
 def _add_bytes(found: Cited, data: bytes, who: Iterable[tuple[str, str]], what: str) -> None:
@@ -237,7 +246,7 @@ def _add_bytes(found: Cited, data: bytes, who: Iterable[tuple[str, str]], what: 
 
 def _add_records(found: Cited, tree: WorkTree, wanted: _Wanted) -> None:
     """Add the artifacts of sessions that are cited, or of which a run is (SES-07)."""
-    paths = [path for path in tree.files(EXPERIMENTS_REL) if path.endswith(".json")]
+    paths = [path for path in tree.files(EXPERIMENTS_DIR) if path.endswith(".json")]
     for path, data in tree.read_many(paths):
         digest = f"sha256:{path.rpartition('/')[2].removesuffix('.json')}"
         if isinstance(data, OSError) or not is_digest(digest):

@@ -22,6 +22,7 @@ from aexp.cli.options import (
 )
 from aexp.cli.output import note, say, say_json, table, within
 from aexp.errors import PartialFailureError
+from aexp.model.attachment import Attachment
 from aexp.model.status import RETRACTED, check_status
 from aexp.repo import open_layout
 
@@ -245,13 +246,31 @@ def _as_json(view: RunView) -> dict[str, Any]:
     }
 
 
-def show_run(run_id: RunId, format: TableFormat = "table") -> None:
+def show_run(
+    run_id: RunId,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Show what the run records, as it comes, until the run ends."
+        ),
+    ] = False,
+    format: TableFormat = "table",
+) -> None:
     """Show everything that is known of one run, here and in the ledger."""
     from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
     from aexp.runs.recover import unsealed
 
     layout = open_for_reading()
+    if follow:
+        from aexp.cli.boundary import INTERRUPTED
+        from aexp.cli.following import show_following
+
+        try:
+            show_following(layout, run_id, as_json=format == "json")
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        return
     view = view_of(layout, resolve_run_id(layout, run_id))
     if format == "json":
         facts = _as_json(view)
@@ -290,6 +309,7 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
     _group("state point", view.statepoint)
     _group("parameters", view.params)
     _group("metrics", view.metrics)
+    _group("attachments", _sizes(view.field("attachments")))
     if view.entry is not None and view.entry.get("replicates"):
         say("other attempts:")
         for other in view.entry["replicates"]:
@@ -297,6 +317,13 @@ def show_run(run_id: RunId, format: TableFormat = "table") -> None:
                 f" ended {other.get('ended_at', 'at an unknown time')}")  # fmt: skip
     if view.record is not None:
         _fact("folder", layout.relative(view.record.folder))
+
+
+def _sizes(attachments: Any) -> dict[str, str]:
+    """Return what attachments are, by name; what is none is left out."""
+    listed = attachments if isinstance(attachments, list) else ()
+    found = [known for item in listed if (known := Attachment.from_json(item)) is not None]
+    return {each.name: f"{each.media_type}, {each.size} bytes" for each in found}
 
 
 def _fact(name: str, value: str) -> None:

@@ -218,10 +218,12 @@ def _say_report(verb: str, report: TransferReport, chosen: Selection, format: st
         say(f"{past} {len(report.done) - _LISTED} more")
     for digest in report.mended:
         say(f"replaced {digest}, which was wrong on {report.remote}")
-    if chosen.parcels:
-        side = "to" if verb == "push" else "from"
-        what = f"{_amount(report.copied)} {moved} {side} {report.remote}"
-        say(f"{what}; {_amount(report.there)} there already")
+    where = f"to {report.remote}" if verb == "push" else f"from {report.remote}"
+    if report.copied:
+        there = f"; {_amount(report.there)} there already" if report.there else ""
+        say(f"{_amount(report.copied)} {moved} {where}{there}")
+    elif report.there:
+        say(f"nothing to {move}: {_amount(report.there)} there already")
     _say_problems(report)
 
 

@@ -321,6 +321,10 @@ class _Wanted:
             self.selection.without_bytes.append(view.job_id)
             return
         there = self._without_spilled(attachments)
+        current = self._registry.ref(run_ref(self._layout, view.job_id))
+        reached = set() if current is None else _reach(self._registry, current.digest)
+        if there and {attachment.digest for attachment in there} <= reached:
+            refs = []
         manifests = tuple(ref.digest for ref in refs)
         finish = _run_finisher(self._layout, view.job_id, there, manifests)
         name = f"run {view.job_id}"
@@ -368,16 +372,16 @@ def _run_finisher(
 ) -> Callable[[Registry], list[RefChange]]:
     """Return what makes a pulled run reachable here.
 
-    A manifest that holds everything is kept as it is: the one that is here, or one of the remote.
-    Otherwise (a run that several machines have attempted, or one that was shared as part of a
-    session) one is made of what the ledger lists.
+    A manifest that holds everything is kept as it is: the one that is here, else one of the remote
+    that holds this one too. Otherwise (several machines have attempted the run, or it was shared
+    as part of a session) one is made of what the ledger lists.
     """
 
     def finish(registry: Registry) -> list[RefChange]:
         name = run_ref(layout, job_id)
         current = registry.ref(name)
         mine = () if current is None else (current.digest,)
-        wanted = {attachment.digest for attachment in attachments} | set(manifests)
+        wanted = {attachment.digest for attachment in attachments} or set(manifests)
         for digest in (*mine, *reversed(manifests)):
             if wanted <= _reach(registry, digest):
                 if current is None:
@@ -415,7 +419,7 @@ def _gather(
         if subject is None:
             subject = below
         else:
-            layers = (*layers, *_layers(known))
+            layers = (*layers, *_layers(known), below)
     return registry.put_manifest(
         Manifest(config=empty, layers=layers, artifact_type=RUN_TYPE, subject=subject)
     )

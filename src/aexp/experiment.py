@@ -1,5 +1,17 @@
 """Recording sessions: the public names (``from aexp.experiment import Experiment``)."""
 
+from aexp.recording.codecs import ArrayCodec, BytesCodec, Codec, FrameCodec, JsonCodec, TextCodec
 from aexp.recording.experiment import Artifact, Experiment, Run, SealedRun
 
-__all__ = ["Artifact", "Experiment", "Run", "SealedRun"]
+__all__ = [
+    "ArrayCodec",
+    "Artifact",
+    "BytesCodec",
+    "Codec",
+    "Experiment",
+    "FrameCodec",
+    "JsonCodec",
+    "Run",
+    "SealedRun",
+    "TextCodec",
+]

@@ -134,7 +134,7 @@ def seal_again(store: RunStore, job_id: str, *, facts: Mapping[str, Json] | None
     Args:
         store: where the run is.
         job_id: the run.
-        facts: more members for the run's config.
+        facts: more members for the run's config; None for those that were given when it ended.
 
     Returns:
         What that came to; its ``problem`` says why it failed again, and nothing was changed then.
@@ -149,7 +149,8 @@ def seal_again(store: RunStore, job_id: str, *, facts: Mapping[str, Json] | None
     attempt_id = str(record.document["attempt_id"])
     summary = summarize_attempt(record.folder, attempt_id)
     logs = _with_content([log_file(record.folder, attempt_id)])
-    closed = _seal(_Sealing(store, record, summary, logs, facts or {}, True))
+    known = facts or sealed.get("facts") or {}
+    closed = _seal(_Sealing(store, record, summary, logs, known, True))
     if closed.problem is None:
         how = (record.status, str(record.document.get("ended_by")), None)
         now = utc_now()
@@ -205,7 +206,7 @@ def _close(
         return _as_recorded(record)
     summary = summarize_attempt(record.folder, attempt_id)
     now = utc_now()
-    ended = _ended_record(record, how, now, summary)
+    ended = _ended_record(record, how, now, summary, facts)
     sealing = _Sealing(store, ended, summary, logs, facts, always)
     has_ended = is_terminal(record.status) and not is_lost(record)
     if has_ended and not (sealing.is_needed or summary.params):
@@ -225,6 +226,7 @@ def _ended_record(
     how: tuple[str, str, Mapping[str, str] | None],
     now: datetime,
     summary: Summary,
+    facts: Mapping[str, Json],
 ) -> RunRecord:
     """Return the run as it will be once it is closed, but for what the registry adds."""
     document = dict(record.document)
@@ -235,6 +237,8 @@ def _ended_record(
     # From now on the document says what the streams came to: a closed run does not change.
     metrics = {name: metric.to_json() for name, metric in summary.metrics.items()}
     document["sealed"] = {"metrics": metrics} if metrics else {}
+    if facts:  # should sealing fail, whoever does it later needs them
+        document["sealed"]["facts"] = dict(facts)
     return RunRecord(record.job_id, record.statepoint, document, record.workspace)
 
 

@@ -32,6 +32,8 @@ Locking: TypeAlias = Callable[[], AbstractContextManager[None]]
 _EXCLUSIVE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _MANY = 16
 """From so many new files on, one flush of the file system beats a flush of each (trap 79)."""
+_State: TypeAlias = tuple[int, int]
+"""Inode and time of the last change of a blob file."""
 _SETTLED_S = 300.0
 """The name of a blob this old has long been on the disk, whoever put it there."""
 _CHUNK = 1 << 20
@@ -57,6 +59,9 @@ class Blobs:
         self._folder = root / "blobs" / "sha256"
         self._tmp = root / "tmp"
         self._locked = locked
+        # The state in which this process left a file whose name it knows to be on the disk. One
+        # that somebody has deleted and put again has another.
+        self._settled: dict[str, _State] = {}
 
     def path(self, digest: str) -> Path:
         """Return where the blob ``digest`` is, or would be.
@@ -73,13 +78,12 @@ class Blobs:
     def put(self, data: bytes) -> Blob:
         """Store ``data``; see :meth:`Registry.put`."""
         blob = Blob(sha256_digest(data), len(data))
-        if self._reuse(blob, data):
-            return blob
-        with self._temporary() as (fd, temp):
-            write_all(fd, data)
-            os.fsync(fd)
-            self._publish(temp, blob)
-        self._sync_names()
+        if not self._reuse(blob, data):
+            with self._temporary() as (fd, temp):
+                write_all(fd, data)
+                os.fsync(fd)
+                self._publish(temp, blob)
+        self._settle([blob])
         return blob
 
     def put_many(self, items: Sequence[bytes]) -> list[Blob]:
@@ -90,8 +94,6 @@ class Blobs:
             for blob, data in zip(result, items, strict=True)
             if not self._reuse(blob, data)
         }
-        if not fresh:
-            return result
         with contextlib.ExitStack() as stack:
             staged: list[tuple[Blob, Path]] = []
             for blob, data in fresh.items():
@@ -104,7 +106,7 @@ class Blobs:
                 self._flush_all()
             for blob, temp in staged:
                 self._publish(temp, blob)
-        self._sync_names()
+        self._settle(result)
         return result
 
     def put_file(self, path: Path, progress: Progress | None) -> Blob:
@@ -150,11 +152,10 @@ class Blobs:
                     f"the content has the digest {digest}, not {expect} as was promised",
                     hint="it was damaged on its way or in its place; get it again",
                 )
-            if self._reuse(blob, temp):
-                return blob
-            os.fsync(fd)
-            self._publish(temp, blob)
-        self._sync_names()
+            if not self._reuse(blob, temp):
+                os.fsync(fd)
+                self._publish(temp, blob)
+        self._settle([blob])
         return blob
 
     def adopt(self, temp: Path, blob: Blob) -> None:
@@ -169,7 +170,7 @@ class Blobs:
                 os.close(fd)
         self._publish(temp, blob)
         _unlink_quietly(temp)
-        self._sync_names()
+        self._settle([blob])
 
     def size(self, digest: str) -> int | None:
         """Return the size of a blob in bytes, None when it is not there."""
@@ -263,19 +264,35 @@ class Blobs:
             if found.st_size != blob.size or not _holds(path, content):
                 return False
             with self._locked():
-                os.utime(path)
-            now = os.stat(path).st_mtime
+                self._renew(blob.digest, path)
         except OSError:
             # Not there, or deleted meanwhile; or of another user of a shared registry, who alone
             # may touch it: the same content then takes its place, and the new time with it.
             return False
-        if now - found.st_mtime < _SETTLED_S:
-            self._sync_names()
         return True
+
+    def touch(self, digest: str) -> bool:
+        """Renew a blob's time, under the lock of a writer; return whether it is there."""
+        try:
+            self._renew(digest, self.path(digest))
+        except FileNotFoundError:
+            return False
+        except PermissionError:  # of another user of a shared registry, who alone may touch it
+            return self.size(digest) is not None
+        return True
+
+    def _renew(self, digest: str, path: Path) -> None:
+        found = os.stat(path)
+        was_settled = self._settled.pop(digest, None) == _state(found)
+        os.utime(path)
+        touched = os.stat(path)
+        if was_settled or touched.st_mtime - found.st_mtime > _SETTLED_S:
+            self._settled[digest] = _state(touched)
 
     def _publish(self, temp: Path, blob: Blob) -> None:
         """Give a durable temporary file its name, in place of none or of a damaged one."""
         target = self.path(blob.digest)
+        self._settled.pop(blob.digest, None)
         with self._locked(), _refused(target):
             try:
                 os.link(temp, target)
@@ -285,9 +302,22 @@ class Blobs:
             except OSError:  # a file system without hard links
                 os.replace(temp, target)
 
-    def _sync_names(self) -> None:
+    def _settle(self, blobs: Sequence[Blob]) -> None:
+        """Make the names of ``blobs`` durable, with one flush at most.
+
+        Of those that were reused, what this process has seen to before is left out, and what is so
+        old that its name must be on the disk.
+        """
+        new = [blob.digest for blob in blobs if blob.digest not in self._settled]
+        if not new:
+            return
+        states = {}
+        for digest in new:
+            with contextlib.suppress(OSError):  # without a lease a collection may be quicker
+                states[digest] = _state(os.stat(self.path(digest)))
         with _refused(self._folder):
             sync_folder(self._folder)
+        self._settled.update(states)
 
     def _flush_all(self) -> None:
         with _refused(self._folder):
@@ -333,6 +363,10 @@ class _Verified(io.RawIOBase):
     def close(self) -> None:
         self._raw.close()
         super().close()
+
+
+def _state(found: os.stat_result) -> _State:
+    return found.st_ino, found.st_ctime_ns
 
 
 def _holds(path: Path, content: bytes | Path) -> bool:

@@ -241,23 +241,13 @@ class Registry:
         self.initialise()
         with self.writing():
             for child in manifest.children():
-                if not self._touch(child.digest):
+                if not self._blobs.touch(child.digest):
                     raise missing(child.digest)
         data = manifest.encode()
         blob = self.put(data)
         return Descriptor(
             manifest.media_type, blob.digest, blob.size, artifact_type=manifest.artifact_type
         )
-
-    def _touch(self, digest: str) -> bool:
-        """Renew a blob's time; return whether it is there."""
-        try:
-            os.utime(self.path(digest))
-        except FileNotFoundError:
-            return False
-        except PermissionError:
-            return self.has(digest)  # of another user of a shared registry, who alone may touch it
-        return True
 
     def manifest(self, digest: str) -> Manifest | Index:
         """Return the manifest or index ``digest``, verified.

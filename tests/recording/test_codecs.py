@@ -369,6 +369,38 @@ def test_what_can_be_drawn(holder: Holder) -> None:
     assert holder.attachment_names == ["axes", "large"]
 
 
+def test_a_figure_of_another_library(holder: Holder) -> None:
+    """REC-04: anything with ``savefig`` will do; it is asked for no more than the format."""
+
+    class Drawing:
+        def savefig(self, stream: io.BytesIO, format: str) -> None:
+            stream.write(b"a picture as " + format.encode())
+
+    class Empty:
+        def savefig(self, stream: io.BytesIO, format: str) -> None:
+            pass
+
+    holder.log_figure("drawing", Drawing())
+    assert holder.get_attachment("drawing") == b"a picture as png"
+    with pytest.raises(UsageError, match="wrote nothing"):
+        holder.log_figure("empty", Empty())
+
+
+def test_pyplot_itself(holder: Holder) -> None:
+    """REC-04: the current figure; the date is left out here too."""
+    need("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    try:
+        plt.plot([1, 2])
+        holder.log_figure("current", plt, format="svg")
+        holder.log_figure("again", plt, format="svg")
+    finally:
+        plt.close("all")
+    assert len(holder.blobs()) == 1
+    assert b"<dc:date>" not in holder.get_attachment_bytes("current")
+
+
 # --- cost ----------------------------------------------------------------------------------------
 
 

@@ -126,7 +126,7 @@ class Attaching(Readable):
         Args:
             name: what it is called here.
             figure: the figure, an axes of it, or ``matplotlib.pyplot`` for the current one.
-            format: ``png``, ``svg``, ``pdf``, ``jpg``, ``webp``, ``tif`` or ``eps``.
+            format: ``png``, ``svg``, ``pdf``, ``jpg``, ``webp`` or ``tif``.
             options: for ``savefig``, for example ``dpi=200``.
 
         Raises:

@@ -19,7 +19,6 @@ _FORMATS = {
     "webp": "image/webp",
     "tif": "image/tiff",
     "tiff": "image/tiff",
-    "eps": "application/postscript",
 }
 _UNDATED: dict[str, dict[str, str | None]] = {
     "png": {"Software": None},
@@ -49,10 +48,10 @@ def draw(figure: object, format: str, options: Mapping[str, object]) -> bytes:
     Raises:
         UsageError: it has no ``savefig``.
     """
-    save = _savefig(figure)
+    owner, save = _savefig(figure)
     kind = format.lower()
     given: dict[str, Any] = dict(options)
-    if kind in _UNDATED:
+    if kind in _UNDATED and _is_matplotlib(owner):
         metadata = given.get("metadata")
         given["metadata"] = {**_UNDATED[kind], **(metadata if isinstance(metadata, dict) else {})}
     stream = io.BytesIO()
@@ -64,16 +63,21 @@ def draw(figure: object, format: str, options: Mapping[str, object]) -> bytes:
     return data
 
 
-def _savefig(figure: object) -> Callable[..., object]:
+def _savefig(figure: object) -> tuple[object, Callable[..., object]]:
     for owner in (figure, getattr(figure, "figure", None)):
         save = getattr(owner, "savefig", None)
         if callable(save):
-            found: Callable[..., object] = save
-            return found
+            return owner, save
     raise UsageError(
         f"a {type(figure).__name__} is no figure: it has no savefig",
         hint="give a matplotlib Figure; of another library, save it to a file and use log_file",
     )
+
+
+def _is_matplotlib(owner: object) -> bool:
+    """Tell whether ``savefig`` is matplotlib's own, which takes ``metadata``."""
+    homes = {getattr(owner, "__name__", ""), *(kind.__module__ for kind in type(owner).__mro__)}
+    return any(home.partition(".")[0] in ("matplotlib", "seaborn") for home in homes)
 
 
 def _fixed_ids() -> Any:

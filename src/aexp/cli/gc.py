@@ -32,6 +32,8 @@ _LABELS = {
     "invalid_manifests": "Invalid manifests",
 }
 _APPLIED = ("deleted_blobs", "deleted_leftovers", "skipped_blobs")
+_UNLISTED = ("reachable_blobs", "cited_blobs")
+"""As many as there are; whoever asks for digests looks for something that is wrong or can go."""
 _IF_ANY = ("cited_blobs", "leftovers", "deleted_leftovers", "skipped_blobs")
 
 Delete = Annotated[bool, typer.Option("--delete", help="Do it; without it nothing is changed.")]
@@ -89,7 +91,8 @@ def gc(
 
 
 _MEND = (
-    "see `aexp registry verify`; get them with `aexp pull`, or drop the ref: aexp registry prune"
+    "`aexp registry verify` says what needs it; get it with `aexp pull`, or give that up with"
+    " `aexp registry prune NAME --delete`"
 )
 
 
@@ -111,10 +114,10 @@ def _say_report(report: GcReport, show_digests: bool) -> None:
         _line("", "there is no registry here, and none was made")
         return
     _line("Grace period", format_duration(report.grace_period))
-    others = f", {report.other_refs} of other repositories" if report.other_refs else ""
-    _line("Roots", f"{count(report.roots.count, 'ref')}{others}")
+    others = f", {report.other_refs:,} of other repositories" if report.other_refs else ""
+    _line("Roots", f"{report.roots.count:>9,}  {_noun(report.roots.count, 'ref')}{others}")
     if report.live_leases:
-        _line("Recording now", count(report.live_leases, "live process", "live processes"))
+        _line("Recording now", f"{report.live_leases:>9,}  {_noun(report.live_leases, 'lease')}")
     for name, label in _LABELS.items():
         blobs: Blobs = getattr(report, name)
         if name in _APPLIED and not report.delete_applied:
@@ -122,7 +125,7 @@ def _say_report(report: GcReport, show_digests: bool) -> None:
         if name in _IF_ANY and not blobs.count:
             continue
         _line(label, f"{blobs.count:>9,}  {size_text(blobs.size)}")
-        if show_digests:
+        if show_digests and name not in _UNLISTED:
             for digest in blobs.digests:
                 reason = report.reasons.get(digest) if name == "invalid_manifests" else None
                 say(f"  {digest}" + (f"  {reason}" if reason else ""))
@@ -218,6 +221,10 @@ def _show_pruned(report: PruneReport, format: str) -> None:
         _line("Done", "no blob was deleted; see `aexp registry gc`")
     else:
         _line("Dry Run", "nothing was changed; pass --delete to apply")
+
+
+def _noun(number: int, one: str) -> str:
+    return one if number == 1 else f"{one}s"
 
 
 def _line(label: str, value: str) -> None:

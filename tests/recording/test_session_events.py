@@ -59,7 +59,7 @@ def test_run_exits_with_an_exception(
 ) -> None:
     """REC-08, trap 43: its partial state is kept with a reason; the exception goes on."""
     experiment = Experiment()
-    with pytest.raises(type(error)) as caught, experiment.run() as run:
+    with pytest.raises(type(error)) as caught, experiment.run() as run:  # noqa: PT012
         run.log_parameter("reached", 1)
         raise error
     assert caught.value is error
@@ -67,7 +67,11 @@ def test_run_exits_with_an_exception(
     assert (ended.status, ended.parameters) == (status, {"reached": 1})
     assert ended.error == reason  # type: ignore[union-attr]
     filed = entry(repo, run.job_id)
-    assert (filed["status"], filed["ended_by"], filed["params"]) == (status, ended_by, {"reached": 1})
+    assert (filed["status"], filed["ended_by"], filed["params"]) == (
+        status,
+        ended_by,
+        {"reached": 1},
+    )
     (checkpoint,) = saved(repo)
     assert checkpoint.facts is not None and checkpoint.facts.runs == 1
 
@@ -103,9 +107,8 @@ def test_commit_succeeds(repo: Machine) -> None:
 
 def test_the_block_exits_normally(repo: Machine) -> None:
     """SES-01: the end of a `with` block commits."""
-    with Experiment("name") as experiment:
-        with experiment.run(x=1):
-            pass
+    with Experiment("name") as experiment, experiment.run(x=1):
+        pass
     assert experiment.artifact is not None
     assert Experiment.load("name").runs[0].parameters == {"x": 1}
 
@@ -120,7 +123,7 @@ def test_the_block_exits_with_an_exception(
     """SES-01: the name is not advanced; a checkpoint says how it ended, and can be restored."""
     with Experiment("name") as first:
         first.log_json("which", 1)
-    with pytest.raises(type(error)), Experiment("name") as experiment:
+    with pytest.raises(type(error)), Experiment("name") as experiment:  # noqa: PT012
         with experiment.run(x=1):
             pass
         experiment.log_json("after", "the run")
@@ -137,7 +140,8 @@ def test_the_block_exits_with_an_exception(
     again = Experiment.restore_from_checkpoint("name")
     assert again.session_id == experiment.session_id and again.status == "running"
     assert again.get_attachment("after") == "the run"
-    with pytest.raises(OSError), again:  # failing again publishes a new checkpoint
+    # Failing again publishes a new checkpoint.
+    with pytest.raises(OSError), again:  # noqa: PT012
         with again.run(x=2):
             pass
         raise OSError("again")

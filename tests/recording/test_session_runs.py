@@ -74,9 +74,8 @@ def test_reuse_is_signacs_plain_identity(repo: Machine) -> None:
     filed = entry(repo, one.job_id)
     assert len(filed["replicates"]) == 1
     assert [run.parameters for run in second.runs] == [{"lr": 0.1}, {"lr": 0.1, "n": 2}]
-    with second.run(reuse=True, lr=0.1):
-        with pytest.raises(RunBusyError):
-            second.run(reuse=True, lr=0.1)
+    with second.run(reuse=True, lr=0.1), pytest.raises(RunBusyError):
+        second.run(reuse=True, lr=0.1)
 
 
 def test_the_number_of_a_reused_run_is_not_given_again(repo: Machine) -> None:
@@ -192,7 +191,7 @@ def test_eight_threads_and_eight_runs(repo: Machine) -> None:
                 run.log_parameter("own", number)
                 run.log_json("result", {"worker": number})
                 assert aexp.current_run() is None
-        except BaseException as error:  # shown below
+        except Exception as error:  # noqa: BLE001  shown below
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
@@ -224,7 +223,7 @@ def test_eight_threads_in_one_run(repo: Machine) -> None:
             while count < 100_000:
                 run.log_metric("value", count)
                 count += 1
-        except BaseException as error:  # shown below
+        except Exception as error:  # noqa: BLE001  shown below
             refused.append(error)
         logged.append(count)
 

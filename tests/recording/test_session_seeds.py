@@ -14,10 +14,12 @@ from tests.support.machines import Machine
 
 CHANGED = {
     "from ommx.experiment import Experiment": "from aexp.experiment import Experiment",
-    "from ommx.artifact import gc, prune_anonymous": "from aexp.registry import gc, prune_anonymous",
+    "from ommx.artifact import gc, prune_anonymous": (
+        "from aexp.registry import gc, prune_anonymous"
+    ),
 }
 
-NOTEBOOK = '''
+NOTEBOOK = """
 from ommx.experiment import Experiment
 
 image_name = "ghcr.io/example/team/experiment:baseline"
@@ -34,9 +36,9 @@ with experiment.run() as run:
     run.log_parameter("capacity", 64)
 
 artifact = experiment.commit()
-'''
+"""
 
-RESTORE = '''
+RESTORE = """
 from ommx.experiment import Experiment
 
 image_name = "ghcr.io/example/team/experiment:baseline"
@@ -47,9 +49,9 @@ with experiment.run() as run:
     run.log_parameter("capacity", 64)
 
 artifact = experiment.commit()
-'''
+"""
 
-CLEANUP = '''
+CLEANUP = """
 from ommx.artifact import gc, prune_anonymous
 
 prune_report = prune_anonymous()
@@ -57,7 +59,7 @@ gc_report = gc()
 
 prune_deleted = prune_anonymous(delete=True)
 gc_deleted = gc(delete=True)
-'''
+"""
 
 NAME = "ghcr.io/example/team/experiment:baseline"
 
@@ -165,7 +167,7 @@ def test_every_method_of_a_run(repo: Machine) -> None:
     assert run.__exit__(None, None, None) is False
     refused: list[Callable[[], object]] = [run.finish, lambda: run.log_json("late", 1)]
     for call in refused:
-        with pytest.raises(Exception, match="closed|complete"):
+        with pytest.raises(Exception, match=r"closed|complete"):
             call()
     (ended,) = experiment.runs
     assert ended.get_attachment("log") == "solved"

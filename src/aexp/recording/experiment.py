@@ -30,10 +30,11 @@ from aexp.recording.attaching import Attaching
 from aexp.recording.commit import Artifact, commit
 from aexp.recording.restore import fork, restore
 from aexp.recording.run import Run, open_run
-from aexp.recording.sealed import Sealed, SealedRun, find_sealed
+from aexp.recording.sealed import Sealed, SealedRun, find_sealed, read_sealed
 from aexp.recording.session import RUNNING, Session, new_session_id
 from aexp.recording.table import parameters_frame
 from aexp.registry import open_registry
+from aexp.registry.refs import ARTIFACT
 from aexp.repo import KB_DIR_REL, Layout, open_layout
 from aexp.runs.lifecycle import Terminated, how_it_ended, sigterm_as_exception
 from aexp.tree import WorkTree
@@ -195,7 +196,8 @@ class Experiment(Attaching):
         done = import_archive(registry, Path(path), name=name, replace=replace)
         if len(done) != 1:
             raise UsageError(f"{path} holds {len(done)} artifacts, of which one can be loaded")
-        return cls._of(layout, registry, None, find_sealed(registry, done[0].digest))
+        called = done[0].name if done[0].kind == ARTIFACT else None
+        return cls._of(layout, registry, None, read_sealed(registry, done[0].digest, called))
 
     def export(self, path: str | PathLike[str], replace: bool = False) -> Path:
         """Write the committed session and all its bytes to one file; return its path.

@@ -29,13 +29,14 @@ class Finding:
     Attributes:
         kind: ``lost`` (running, its owner is gone), ``unpromoted`` (ended, its promotion was cut
             off), ``unsealed`` (ended, its bytes are not in the registry as one artifact),
+            ``unrecorded`` (a committed session whose record in the ledger was cut off),
             ``unfinished`` (a folder whose creation was cut off).
         job_id: the run, or an empty string.
         what: one line for people.
         path: the folder to remove, for ``unfinished``.
     """
 
-    kind: Literal["lost", "unpromoted", "unsealed", "unfinished"]
+    kind: Literal["lost", "unpromoted", "unsealed", "unrecorded", "unfinished"]
     job_id: str
     what: str
     path: Path | None = None
@@ -61,6 +62,9 @@ def plan_recovery(layout: Layout) -> tuple[Finding, ...]:
     for job_id in pending(layout):
         if job_id in store and is_terminal(store.read(job_id).status):
             found.append(Finding("unpromoted", job_id, "it ended, but its promotion was cut off"))
+    for mark in commit_marks(layout):
+        what = f"the commit of session artifact {mark.stem[:12]} was cut off"
+        found.append(Finding("unrecorded", "", what))
     for path in store.leftovers():
         if _age(path) > LEFTOVER_AGE_S:
             found.append(Finding("unfinished", "", f"{path.name} was never finished", path))

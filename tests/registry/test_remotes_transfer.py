@@ -396,6 +396,14 @@ def test_a_dry_run_changes_nothing(
     assert not other.root.exists()
 
 
+class Crowded(FlakyRemote):
+    """A remote with very many other blobs."""
+
+    def list(self, folder: str) -> dict[str, int]:
+        others = {f"other {n}": 1 for n in range(2000)}
+        return {**super().list(folder), **others}
+
+
 def test_few_are_asked_for_and_many_are_listed(
     layout: Layout, registry: Registry, shared: Path
 ) -> None:
@@ -406,6 +414,10 @@ def test_few_are_asked_for_and_many_are_listed(
     report = push(layout, registry, remote, [parcel(whole)])
     assert report.copied == []
     assert len(remote.calls) < 500
+    # Where each folder holds thousands of others, asking is quicker than listing.
+    remote = Crowded(folder_remote(shared))
+    assert push(layout, registry, remote, [parcel(whole)]).copied == []
+    assert len([path for name, path in remote.calls if name == "list"]) == 1
     few = seal(registry, b"7")
     remote = FlakyRemote(folder_remote(shared))
     push(layout, registry, remote, [parcel(few)])

@@ -269,12 +269,11 @@ def test_a_full_disk_at_each_step(
         experiment = Experiment(f"{call}-{nth}")
         with experiment.run(x=1):
             pass
-        with failing_storage(call, nth=nth, error=errno.ENOSPC):
-            with suppress(StorageError):
-                with experiment.run(x=2) as run:
-                    run.log_metric("loss", 0.5)
-                    run.log_json("a", 1)
-                experiment.commit()
+        with failing_storage(call, nth=nth, error=errno.ENOSPC), suppress(StorageError):
+            with experiment.run(x=2) as run:
+                run.log_metric("loss", 0.5)
+                run.log_json("a", 1)
+            experiment.commit()
         # The disk has room again: everything that is open can be ended, and nothing is missing.
         for run in experiment.open_runs:
             run.finish()

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
 import aexp
-from aexp.cli import (
-    annotate,
-    artifacts,
-    doctor,
-    install,
-    kb,
-    ledger,
-    query,
-    registry,
-    runs,
-    session,
-    sharing,
-    status,
-    transfer,
-    uninstall,
-    validate,
-)
 
-PANELS: dict[str, tuple[ModuleType, ...]] = {
-    "Setting up": (install, uninstall),
-    "Hypotheses, experiments, findings": (artifacts, kb),
-    "Runs": (runs, query, annotate),
-    "Sessions and bytes": (session, registry,),
-    "Sharing": (sharing, transfer, ledger, status),
-    "Checking": (validate, doctor),
+if TYPE_CHECKING:
+    app: typer.Typer
+    """The application with all its commands, built on first use."""
+
+PANELS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Setting up": {
+        "install": ("install", "install-slash-commands"),
+        "uninstall": ("uninstall",),
+    },
+    "Hypotheses, experiments, findings": {
+        "artifacts": ("new-hypothesis", "new-experiment", "new-finding"),
+        "kb": ("kb",),
+    },
+    "Runs": {
+        "runs": (
+            *("new-run", "run", "list-runs", "show-run", "list-batches", "link"),
+            "recover",
+        ),
+        "query": ("diff",),
+        "annotate": ("tag", "note", "bind-tracker"),
+    },
+    "Sessions and bytes": {"session": ("session",), "registry": ("registry",)},
+    "Sharing": {
+        "sharing": ("sync",),
+        "transfer": ("push", "pull"),
+        "ledger": ("ledger",),
+        "status": ("status",),
+    },
+    "Checking": {"validate": ("validate", "runs-export-index"), "doctor": ("doctor",)},
 }
-"""The modules with commands, under the headings and in the order of the help."""
+"""The modules with commands, and the commands of each, under the headings of the help."""
 
 _WHOLE_SENTENCE = 1_000
 """So many characters of a command's first sentence are shown; long ones are wrapped, not cut."""
@@ -58,16 +65,20 @@ class Commands(TyperGroup):
                 formatter.write_dl(rows)
 
 
-app = typer.Typer(
-    name="aexp",
-    cls=Commands,
-    help="A git-native experiment ledger: record runs, push, pull, and trust what findings claim.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # To lay out a help text, rich takes longer than all the rest of a start.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+def _new() -> typer.Typer:
+    app = typer.Typer(
+        name="aexp",
+        cls=Commands,
+        help="A git-native experiment ledger: record runs, push, pull, and trust what findings"
+        " claim.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # To lay out a help text, rich takes longer than all the rest of a start.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    return app
 
 
 def _print_version(value: bool) -> None:
@@ -76,7 +87,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(
         False,
@@ -90,16 +100,51 @@ def _root(
     """Options that stand before the command."""
 
 
-def _register() -> None:
+def whole() -> typer.Typer:
+    """Return the application with all its commands."""
+    if "app" not in globals():
+        app = _new()
+        for panel, modules in PANELS.items():
+            for module in modules:
+                _register(app, _module(module), panel)
+        globals()["app"] = app
+    found: typer.Typer = globals()["app"]
+    return found
+
+
+def application_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return an application that has the command these arguments name.
+
+    To load one command takes a fraction of the time that all of them take. Whatever is not the
+    name of a command, an option or a mistake, is for the whole application.
+    """
+    name = arguments[0] if arguments else ""
     for panel, modules in PANELS.items():
-        for module in modules:
-            commands, groups = len(app.registered_commands), len(app.registered_groups)
-            module.register(app)
-            for command in app.registered_commands[commands:]:
-                command.rich_help_panel = panel
-            for group in app.registered_groups[groups:]:
-                group.rich_help_panel = panel
-                group.cls = Commands
+        for module, names in modules.items():
+            if name in names:
+                app = _new()
+                _register(app, _module(module), panel)
+                app.registered_commands = [c for c in app.registered_commands if c.name == name]
+                return app
+    return whole()
 
 
-_register()
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"aexp.cli.{name}")
+
+
+def _register(app: typer.Typer, module: ModuleType, panel: str) -> None:
+    commands, groups = len(app.registered_commands), len(app.registered_groups)
+    module.register(app)
+    for command in app.registered_commands[commands:]:
+        command.rich_help_panel = panel
+    for group in app.registered_groups[groups:]:
+        group.rich_help_panel = panel
+        group.cls = Commands
+
+
+def __getattr__(name: str) -> Any:
+    """Build the whole application on first use (PEP 562)."""
+    if name != "app":
+        raise AttributeError(f"module 'aexp.cli.application' has no attribute {name!r}")
+    return whole()

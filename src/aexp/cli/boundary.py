@@ -67,11 +67,11 @@ def _run(arguments: list[str]) -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from aexp.cli.application import app
+    from aexp.cli.application import application_for
 
     streams = sys.stdout, sys.stderr
     try:
-        code = app(args=arguments, prog_name="aexp", standalone_mode=False)
+        code = application_for(arguments)(args=arguments, prog_name="aexp", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except AexpError as error:
         hint = error.hint or error.usual_hint
@@ -128,9 +128,9 @@ def _from_root(message: str) -> str:
 
 def _command_path(arguments: Sequence[str]) -> str:
     """Return the command that a command line names, for complaints that do not know it."""
-    from aexp.cli.application import app
+    from aexp.cli.application import PANELS
 
-    names = {info.name for info in app.registered_commands}
+    names = {name for modules in PANELS.values() for known in modules.values() for name in known}
     return f"aexp {arguments[0]}" if arguments and arguments[0] in names else "aexp"
 
 

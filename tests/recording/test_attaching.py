@@ -378,6 +378,25 @@ def test_many_threads(holder: Holder) -> None:
     assert sorted(holder.attachment_names) == sorted(["one", *(f"own {n}" for n in range(8))])
 
 
+def test_a_name_whose_bytes_are_on_their_way(
+    holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REC-01: a name is taken from the moment that somebody begins to attach under it."""
+    put, refused = holder.registry.put, []
+
+    def slow(data: bytes) -> Any:
+        if not refused:
+            with pytest.raises(UsageError, match="already") as caught:
+                holder.log_json("one", "meanwhile")
+            refused.append(caught.value)
+        return put(data)
+
+    monkeypatch.setattr(holder.registry, "put", slow)
+    holder.log_json("one", "first")
+    assert len(refused) == 1
+    assert holder.get_attachment("one") == "first"
+
+
 def test_a_name_is_free_again_after_a_failure(holder: Holder, tmp_path: Path) -> None:
     """REC-04: what was refused holds no name."""
     with pytest.raises(UsageError):

@@ -80,9 +80,10 @@ def test_messages_come_back(holder: Holder, v1: Any, highs: Any, instance: Any, 
 
 
 def test_the_title_is_kept(holder: Holder, v1: Any, instance: Any) -> None:
-    """REC-07: what OMMX keeps beside a message's bytes comes back too."""
+    """REC-07: title, authors and annotations come back too."""
     instance.authors = ["somebody"]
     instance.dataset = "mine"
+    instance.add_user_annotation("kind", "knapsack")
     holder.log_instance("m", instance)
     back: Any = holder.get_attachment("m")
     assert (back.title, back.authors, back.dataset) == ("Knapsack", ["somebody"], "mine")

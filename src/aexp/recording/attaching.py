@@ -200,23 +200,19 @@ class Attaching(Readable):
 
     def log_instance(self, name: str, instance: object) -> None:
         """Attach an ``ommx.v1.Instance``; raises as :meth:`log_with_codec` (REC-07)."""
-        self._attach_message(ommx.INSTANCE, name, instance)
+        self.log_with_codec(ommx.INSTANCE, name, instance)
 
     def log_parametric_instance(self, name: str, pi: object) -> None:
         """Attach an ``ommx.v1.ParametricInstance``; raises as :meth:`log_with_codec` (REC-07)."""
-        self._attach_message(ommx.PARAMETRIC_INSTANCE, name, pi)
+        self.log_with_codec(ommx.PARAMETRIC_INSTANCE, name, pi)
 
     def log_solution(self, name: str, solution: object) -> None:
         """Attach an ``ommx.v1.Solution``; raises as :meth:`log_with_codec` (REC-07)."""
-        self._attach_message(ommx.SOLUTION, name, solution)
+        self.log_with_codec(ommx.SOLUTION, name, solution)
 
     def log_sample_set(self, name: str, sample_set: object) -> None:
         """Attach an ``ommx.v1.SampleSet``; raises as :meth:`log_with_codec` (REC-07)."""
-        self._attach_message(ommx.SAMPLE_SET, name, sample_set)
-
-    def _attach_message(self, codec: ommx.OmmxCodec, name: str, value: object) -> None:
-        note = ommx.annotations_of(value)
-        self._attach(name, codec.media_type, lambda: codec.encode(value), annotations=note)
+        self.log_with_codec(ommx.SAMPLE_SET, name, sample_set)
 
     def _attach(
         self,

@@ -20,7 +20,6 @@ from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.credentials import redact_secrets
 from aexp.model.times import format_time
-from aexp.recording import ommx
 from aexp.recording.codecs import (
     CODEC,
     AnyCodec,
@@ -199,8 +198,7 @@ def _encoded(value: object, codec: AnyCodec, *, otherwise: AnyCodec = None) -> _
             f"a {type(value).__name__} cannot be stored: {error.message}",
             hint="give codec=… (output_codec=… for the result), or install one: see REC-05",
         ) from error
-    note = {CODEC: codec_name(chosen), **ommx.annotations_of(value)}
-    return _Stored(chosen.media_type, data, note)
+    return _Stored(chosen.media_type, data, {CODEC: codec_name(chosen)})
 
 
 def error_text(error: BaseException) -> str:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from aexp.errors import AexpError, CorruptDataError, UsageError
@@ -188,15 +187,8 @@ def codec_for_value(value: object) -> Codec[Any] | None:
     return None
 
 
-def decode_as(
-    media_type: str, data: bytes, annotations: Mapping[str, str] = MappingProxyType({})
-) -> object:
+def decode_as(media_type: str, data: bytes) -> object:
     """Return what ``data`` is by its media type; bytes where no codec knows it (SES-06).
-
-    Args:
-        media_type: decides, and nothing else does.
-        data: the bytes.
-        annotations: of the attachment; OMMX keeps titles and authors in them.
 
     Raises:
         CorruptDataError: the data is not what its media type says.
@@ -214,12 +206,7 @@ def decode_as(
     if kind == formats.PARQUET:
         return formats.decode_table(data)
     codec = _by_media_type(kind)
-    if codec is None:
-        return data
-    value = decode_with(codec, data)
-    if isinstance(codec, ommx.OmmxCodec):
-        ommx.annotate(value, annotations)
-    return value
+    return data if codec is None else decode_with(codec, data)
 
 
 def decode_with(codec: Codec[Any], data: bytes) -> object:

@@ -6,7 +6,6 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from aexp.errors import CorruptDataError, UsageError
@@ -18,8 +17,6 @@ _KINDS = {
     "Solution": "application/org.ommx.v1.solution",
     "SampleSet": "application/org.ommx.v1.sample-set",
 }
-_OWN = "org.ommx."
-"""What the names of OMMX's own annotations (title, authors, …) begin with."""
 
 
 class OmmxCodec:
@@ -75,18 +72,3 @@ CODECS = (INSTANCE, PARAMETRIC_INSTANCE, SOLUTION, SAMPLE_SET)
 def codec_of_media_type(media_type: str) -> OmmxCodec | None:
     """Return the codec of a media type of OMMX's, None for another one."""
     return next((codec for codec in CODECS if codec.media_type == media_type), None)
-
-
-def annotations_of(value: object) -> dict[str, str]:
-    """Return what OMMX keeps beside a message's bytes (title, authors, …); else nothing."""
-    if not any(codec.accepts(value) for codec in CODECS):
-        return {}
-    kept = getattr(value, "annotations", None)
-    return {str(k): str(v) for k, v in kept.items()} if isinstance(kept, Mapping) else {}
-
-
-def annotate(value: object, annotations: Mapping[str, str]) -> None:
-    """Give a message that was read back what was kept beside its bytes."""
-    kept = getattr(value, "annotations", None)
-    if isinstance(kept, dict):
-        kept.update({k: v for k, v in annotations.items() if k.startswith(_OWN)})

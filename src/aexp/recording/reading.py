@@ -153,7 +153,7 @@ class Readable(ABC):
     def _decoded(self, attachment: Attachment) -> object:
         data = self._registry().read(attachment.digest)
         try:
-            return decode_as(attachment.media_type, data, attachment.annotations)
+            return decode_as(attachment.media_type, data)
         except CorruptDataError as error:
             raise CorruptDataError(
                 f"attachment {attachment.name!r} is not the {attachment.media_type} that it "

@@ -197,7 +197,7 @@ def summarize(records: Iterable[Record]) -> Summary:
                 result.params[record.name] = record.value
         elif isinstance(record, AttachmentRecord):
             attached.append(record)
-    attached.sort(key=lambda r: (r.time, r.name, r.digest, r.media_type))
+    attached.sort(key=lambda r: (r.time, r.name, r.digest, r.media_type, r.filename or ""))
     result.attachments = unique_names(record.attachment() for record in attached)
     return result
 

@@ -95,6 +95,7 @@ class WorkTree:
         stack = [_folder(folder)]
         while stack:
             here = stack.pop()
+            above = f"{here}/" if here else ""
             try:
                 entries = os.scandir(self._root / here)
             except (FileNotFoundError, NotADirectoryError):
@@ -103,11 +104,10 @@ class WorkTree:
                 raise StorageError(f"cannot read {here or '.'}: {error.strerror}") from None
             with entries:
                 for entry in entries:
-                    path = f"{here}/{entry.name}" if here else entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append(path)
-                    elif entry.is_file(follow_symlinks=False):
-                        found.append(path)
+                    if entry.is_file(follow_symlinks=False):
+                        found.append(f"{above}{entry.name}")
+                    elif entry.is_dir(follow_symlinks=False):
+                        stack.append(f"{above}{entry.name}")
         return sorted(found)
 
     def read(self, path: str) -> bytes:
@@ -156,13 +156,13 @@ class WorkTree:
         stack = [_folder(folder)]
         while stack:
             here = stack.pop()
+            above = f"{here}/" if here else ""
             with contextlib.suppress(OSError), os.scandir(self._root / here) as entries:
                 for entry in entries:
-                    path = f"{here}/{entry.name}" if here else entry.name
                     if entry.is_symlink():
-                        found.append(path)
+                        found.append(f"{above}{entry.name}")
                     elif entry.is_dir(follow_symlinks=False):
-                        stack.append(path)
+                        stack.append(f"{above}{entry.name}")
         return sorted(found)
 
 

@@ -85,6 +85,26 @@ class Entries(Mapping[str, LedgerEntry]):
         return len(self._heads)
 
 
+class Paths(Mapping[str, str]):
+    """The files of usable entries by job id.
+
+    Args:
+        heads: of the usable entries, by job id.
+    """
+
+    def __init__(self, heads: Mapping[str, EntryHead]) -> None:
+        self._heads = heads
+
+    def __getitem__(self, job_id: str) -> str:
+        return PREFIX + self._heads[job_id].name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._heads)
+
+    def __len__(self) -> int:
+        return len(self._heads)
+
+
 class Reading:
     """One reading of a ledger: what is remembered of unchanged files, and the others judged.
 

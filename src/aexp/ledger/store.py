@@ -9,7 +9,7 @@ from typing import Final
 
 from aexp.ledger.judge import PREFIX, LedgerProblem, entry_job_id, is_run_file, judge
 from aexp.ledger.places import find_entry
-from aexp.ledger.reading import Entries, EntryHead, Reading, head_of
+from aexp.ledger.reading import Entries, EntryHead, Paths, Reading, head_of
 from aexp.model.entry import LedgerEntry, merge, put_together, take_apart
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import Tree, WorkTree
@@ -62,7 +62,7 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
     heads: dict[str, EntryHead] = {}
     problems: list[LedgerProblem] = []
     for head in reading.heads(candidates):
-        if head.is_usable and not head.troubles and not conflicted and head.job_id not in heads:
+        if head.status and not head.troubles and not conflicted and head.job_id not in heads:
             heads[head.job_id] = head  # as nearly all are
             continue
         path = PREFIX + head.name
@@ -85,8 +85,8 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
         problems += map(_linked, tree.links(LEDGER_DIR_REL))
         problems += [p for path in tree.folders(LEDGER_DIR_REL) for p in _misplaced_folder(path)]
     problems.sort(key=lambda p: (p.path, p.code))
-    found = {job_id: PREFIX + head.name for job_id, head in heads.items()}
-    return Ledger(heads, Entries(heads, reading.entries, reading.load), found, tuple(problems))
+    entries = Entries(heads, reading.entries, reading.load)
+    return Ledger(heads, entries, Paths(heads), tuple(problems))
 
 
 def _unmerged(path: str, job_id: str) -> LedgerProblem:

@@ -176,13 +176,13 @@ class FlakyRemote:
         self._refuse("read", path)
         return self.inner.read(path, limit)
 
-    def chunks(self, path: str, offset: int) -> Iterator[bytes]:
+    def chunks(self, path: str, offset: int, size: int) -> Iterator[bytes]:
         breaks = self._call("chunks", path)
         self.offsets.append(offset)
         done = 0
         early = self.end_early > 0
         self.end_early -= 1
-        for chunk in self.inner.chunks(path, offset):
+        for chunk in self.inner.chunks(path, offset, size):
             if (breaks or early) and done + len(chunk) > self.after:
                 yield chunk[: self.after - done]
                 if early:

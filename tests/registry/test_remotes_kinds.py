@@ -93,7 +93,9 @@ def test_files_come_back_as_they_went(open_it: Opener) -> None:
     assert remote.size(path) == len(data)
     assert remote.list("blobs/sha256/ab") == {"ab" * 32: len(data)}
     for offset in (0, 1, CHUNK, len(data) - 1, len(data)):
-        assert b"".join(remote.chunks(path, offset)) == data[offset:]
+        assert b"".join(remote.chunks(path, offset, len(data))) == data[offset:]
+    assert b"".join(remote.chunks(path, 5, CHUNK)) == data[5:CHUNK]
+    assert b"".join(remote.chunks(path, 5, len(data) + 3 * CHUNK)) == data[5:]
     remote.write("refs/a.json", b"first")
     remote.write("refs/a.json", b"second")
     assert open_it().read("refs/a.json", 100) == b"second"
@@ -107,7 +109,7 @@ def test_what_is_not_there(open_it: Opener) -> None:
     with pytest.raises(NotFoundError):
         remote.read("refs/none.json", 100)
     with pytest.raises(NotFoundError):
-        list(remote.chunks("blobs/none", 0))
+        list(remote.chunks("blobs/none", 0, 1))
 
 
 @pytest.mark.parametrize("size", [0, 1, 9 * CHUNK])
@@ -117,7 +119,7 @@ def test_any_size(open_it: Opener, size: int) -> None:
     data = os.urandom(size)
     remote.put("blobs/x", opened(data), size, "me", lambda _: None)
     assert remote.size("blobs/x") == size
-    assert b"".join(remote.chunks("blobs/x", 0)) == data
+    assert b"".join(remote.chunks("blobs/x", 0, size)) == data
 
 
 @pytest.mark.parametrize("size", [1000, 9 * CHUNK])
@@ -154,7 +156,7 @@ def test_a_transfer_that_breaks_off_never_appears(open_it: Opener, size: int) ->
     if size > CHUNK:
         assert open_it().size("blobs/x") is None
     remote.put("blobs/x", opened(data), size, "me", lambda _: None)
-    assert b"".join(open_it().chunks("blobs/x", 0)) == data
+    assert b"".join(open_it().chunks("blobs/x", 0, size)) == data
 
 
 def test_push_and_pull(open_it: Opener, repo: Machine, tmp_path: Path) -> None:

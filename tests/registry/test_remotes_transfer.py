@@ -435,10 +435,10 @@ def test_a_pull_holds_a_lease(
     seen = []
 
     class Watched(FlakyRemote):
-        def chunks(self, path: str, offset: int) -> Iterator[bytes]:
+        def chunks(self, path: str, offset: int, size: int) -> Iterator[bytes]:
             seen.append(len(other.live_leases()))
             collect(other, delete=True, grace_s=0)
-            yield from super().chunks(path, offset)
+            yield from super().chunks(path, offset, size)
 
     pull(other, Watched(folder_remote(shared)), [run_parcel(whole.digest)], Waits().options())
     assert seen

@@ -220,7 +220,7 @@ def _find_wrong(mover: Mover, blobs: Sequence[Blob]) -> list[str]:
     def read(blob: Blob) -> str | None:
         def hash_all(progress: Progress) -> str:
             hashed = hashlib.sha256()
-            for chunk in mover.remote.chunks(blob_path(blob.digest), 0):
+            for chunk in mover.remote.chunks(blob_path(blob.digest), 0, blob.size):
                 hashed.update(chunk)
                 progress(len(chunk))
             return f"sha256:{hashed.hexdigest()}"

@@ -42,8 +42,8 @@ class Remote(Protocol):
             CorruptDataError: it has more than ``limit`` bytes.
         """
 
-    def chunks(self, path: str, offset: int) -> Iterator[bytes]:
-        """Yield a file's bytes from ``offset`` on.
+    def chunks(self, path: str, offset: int, size: int) -> Iterator[bytes]:
+        """Yield a file's bytes from ``offset`` to ``size``, or to its end when that comes first.
 
         Raises:
             NotFoundError: there is no such file.

@@ -68,18 +68,19 @@ class FolderRemote:
             raise CorruptDataError(f"{path} on {self.shown} is larger than it can be")
         return data
 
-    def chunks(self, path: str, offset: int) -> Iterator[bytes]:
-        """Yield a file's bytes from ``offset`` on."""
+    def chunks(self, path: str, offset: int, size: int) -> Iterator[bytes]:
+        """Yield a file's bytes from ``offset`` to ``size``, or to its end."""
         with self._errors():
             stream = self._open(path)
         with stream:
             stream.seek(offset)
-            while chunk := self._read(stream):
+            while chunk := self._read(stream, min(CHUNK, size - offset)):
+                offset += len(chunk)
                 yield chunk
 
-    def _read(self, stream: BinaryIO) -> bytes:
+    def _read(self, stream: BinaryIO, size: int) -> bytes:
         with self._errors():
-            return stream.read(CHUNK)
+            return stream.read(size)
 
     def _open(self, path: str) -> BinaryIO:
         try:

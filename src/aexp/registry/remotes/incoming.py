@@ -142,7 +142,7 @@ class Incoming:
             try:
                 if self._chunks is None:
                     path = blob_path(self._blob.digest)
-                    self._chunks = self._mover.remote.chunks(path, self._at)
+                    self._chunks = self._mover.remote.chunks(path, self._at, self._blob.size)
                 chunk = next(self._chunks, b"")
                 if chunk:
                     return chunk

@@ -316,7 +316,7 @@ def test_solving(holder: Holder) -> None:
     assert instance == {"values": [3, 5, 4]}
     (solve,) = holder.solves
     assert isinstance(solve, Solve)
-    assert solve.adapter == "Adapter"
+    assert solve.adapter == f"{__name__}.Adapter"
     assert solve.adapter_options == {"limit": 2.0}
     assert solve.input == instance
     assert solve.output == 5
@@ -328,7 +328,7 @@ def test_solving(holder: Holder) -> None:
 def test_solving_by_keyword_and_by_an_object(holder: Holder) -> None:
     """REC-06: as the seed's signature has it; an object with ``solve`` will do."""
     assert holder.log_solve(adapter=Adapter(), instance={"values": [1]}) == 1
-    assert holder.solves[0].adapter == "Adapter"
+    assert holder.solves[0].adapter == f"{__name__}.Adapter"
 
 
 def test_solving_that_fails(holder: Holder) -> None:

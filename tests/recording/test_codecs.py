@@ -311,14 +311,14 @@ def test_without_the_extra(holder: Holder, monkeypatch: pytest.MonkeyPatch) -> N
         ("pyarrow.parquet", lambda: holder.get_attachment("table")),
         ("pandas", lambda: holder.get_attachment("table")),
         ("numpy", lambda: holder.get_attachment("array")),
-        ("ommx.v1", lambda: holder.get_attachment("instance")),
-        ("ommx.v1", lambda: holder.log_instance("other", object())),
+        ("ommx", lambda: holder.get_attachment("instance")),
+        ("ommx", lambda: holder.log_instance("other", object())),
     ]:
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)
             with pytest.raises(MissingExtraError) as caught:
                 action()
-        extra = "ommx" if module == "ommx.v1" else "frame"
+        extra = "ommx" if module == "ommx" else "frame"
         assert caught.value.hint == f'pip install "aexp[{extra}]"'
     assert holder.get_attachment_bytes("table").startswith(b"PAR1")
 

@@ -199,20 +199,20 @@ class Attaching(Readable):
         return record_call(self, solve_work(adapter, instance, kwargs))
 
     def log_instance(self, name: str, instance: object) -> None:
-        """Attach an ``ommx.v1.Instance``; raises as :meth:`log_with_codec` (REC-07)."""
-        self.log_with_codec(ommx.INSTANCE, name, instance)
+        """Attach an OMMX ``Instance``; raises as :meth:`log_with_codec` (REC-07)."""
+        self.log_with_codec(ommx.codec_for("Instance", instance), name, instance)
 
     def log_parametric_instance(self, name: str, pi: object) -> None:
-        """Attach an ``ommx.v1.ParametricInstance``; raises as :meth:`log_with_codec` (REC-07)."""
-        self.log_with_codec(ommx.PARAMETRIC_INSTANCE, name, pi)
+        """Attach an OMMX ``ParametricInstance``; raises as :meth:`log_with_codec` (REC-07)."""
+        self.log_with_codec(ommx.codec_for("ParametricInstance", pi), name, pi)
 
     def log_solution(self, name: str, solution: object) -> None:
-        """Attach an ``ommx.v1.Solution``; raises as :meth:`log_with_codec` (REC-07)."""
-        self.log_with_codec(ommx.SOLUTION, name, solution)
+        """Attach an OMMX ``Solution``; raises as :meth:`log_with_codec` (REC-07)."""
+        self.log_with_codec(ommx.codec_for("Solution", solution), name, solution)
 
     def log_sample_set(self, name: str, sample_set: object) -> None:
-        """Attach an ``ommx.v1.SampleSet``; raises as :meth:`log_with_codec` (REC-07)."""
-        self.log_with_codec(ommx.SAMPLE_SET, name, sample_set)
+        """Attach an OMMX ``SampleSet``; raises as :meth:`log_with_codec` (REC-07)."""
+        self.log_with_codec(ommx.codec_for("SampleSet", sample_set), name, sample_set)
 
     def _attach(
         self,

@@ -64,7 +64,7 @@ class Solve(Call):
     """A call that ``log_solve`` recorded.
 
     Attributes:
-        adapter: the name of the adapter's class.
+        adapter: the adapter's class, as ``module.name``.
     """
 
     adapter: str = ""

@@ -80,7 +80,7 @@ def solve_work(adapter: Any, instance: object, options: dict[str, Any]) -> Work:
             f"a {type(instance).__name__} cannot be copied: {error}",
             hint="log_call(function, instance, codec=…) needs no copy",
         ) from error
-    return Work(solve, (own,), options, adapter=kind.__name__)
+    return Work(solve, (own,), options, adapter=f"{kind.__module__}.{kind.__qualname__}")
 
 
 def record_call(target: Attaching, work: Work) -> Any:

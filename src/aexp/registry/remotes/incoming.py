@@ -42,15 +42,19 @@ def fetch(mover: Mover, registry: Registry, blob: Blob) -> None:
         return
     registry.initialise()
     part = registry.root / "tmp" / f"pull-{blob.digest[7:]}{TEMP_SUFFIX}"
+    # Not the part itself: whoever waits for a lock may empty its file.
+    lock = part.with_name(f"lock-{part.name}")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(file_lock(part, timeout=0))
+            stack.enter_context(file_lock(lock, timeout=0))
         except LockTimeoutError:  # another process fetches the same blob
             _fetch_at_once(mover, registry, blob)
             return
-        os.utime(part)  # a collection takes leftovers that are older than every lease
+        for path in (lock, part):  # a collection takes leftovers that are older than every lease
+            path.touch()
         _fetch_on(mover, part, blob)
         registry.adopt(part, blob)
+        lock.unlink(missing_ok=True)
 
 
 def _fetch_at_once(mover: Mover, registry: Registry, blob: Blob) -> None:

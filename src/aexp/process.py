@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -389,6 +390,38 @@ class _ForwardSignals:
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Let an interrupt or a termination wait for the end of the block (main thread only).
+
+    For work that must not be cut off and takes a moment. Whoever sends the same signal once more
+    does not want to wait, and it acts at once.
+    """
+    before: dict[int, Any] = {}
+    waiting: list[int] = []
+
+    def defer(number: int, frame: FrameType | None) -> None:
+        if number not in waiting:
+            waiting.append(number)
+            return
+        waiting.remove(number)
+        signal.signal(number, before.pop(number))
+        signal.raise_signal(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if handler is not None and handler is not signal.SIG_IGN:
+                before[number] = signal.signal(number, defer)
+    try:
+        yield
+    finally:
+        for deferred, handler in before.items():
+            signal.signal(deferred, handler)
+        for deferred in waiting:
+            signal.raise_signal(deferred)
 
 
 def _has_terminal() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +135,7 @@ def test_captured_output_travels(machine: Machine) -> None:
     (listed,) = entry(machine)["attachments"]
     assert (listed["name"], listed["media_type"]) == ("output.log", "text/plain")
     data = registry_of(machine).read(listed["digest"])
-    assert sorted(data.split()) == [b"err", b"out"]
+    assert (len(data), b"out" in data, b"err" in data) == (8, True, True)
     silent = machine.aexp("run", "--sp", "seed=1", "--", "true")
     other = next(
         d for d in (machine / ".aexp/ledger").glob("*.json") if only(machine) not in d.name
@@ -245,7 +247,8 @@ def test_closing_twice_changes_nothing(machine: Machine, job: Any) -> None:
     first = close_attempt(*close, attempt=attempt, always_manifest=True, facts={"session_run": 3})
     before = document(machine), machine.read(f".aexp/ledger/{job.id}.json")
     assert first.manifest is not None
-    assert close_attempt(*close).attachments == first.attachments == ()
+    again = close_attempt(*close, always_manifest=True, facts={"session_run": 9})
+    assert again.attachments == first.attachments == ()
     assert (document(machine), machine.read(f".aexp/ledger/{job.id}.json")) == before
     manifest = manifest_of(machine, job.id)
     assert manifest is not None
@@ -348,6 +351,45 @@ def test_the_log_is_sealed_later_too(machine: Machine) -> None:
     machine.aexp_fast("recover", "--apply")
     (listed,) = entry(machine)["attachments"]
     assert registry_of(machine).read(listed["digest"]) == b"hello\n"
+
+
+CLOSING = """
+import os, sys, time, aexp
+import aexp.runs.closing as closing
+real = closing._seal
+def slow(sealing):
+    open("closing.dat", "w").close()
+    while not os.path.exists("go.dat"):
+        time.sleep(0.01)
+    return real(sealing)
+closing._seal = slow
+with aexp.run_lifecycle(aexp.open_run(sys.argv[1])):
+    aexp.current_run().log_metric("acc", 1.0)
+open("after.dat", "w").close()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def test_a_signal_while_a_run_is_closed(
+    machine: Machine, job: Any, number: signal.Signals, times: int
+) -> None:
+    """RUN-02, trap 6: it waits until the run has ended, unless it is sent again."""
+    machine.write("train.py", CLOSING)
+    child = start(machine, PYTHON, "train.py", job.id)
+    until((machine / "closing.dat").exists)
+    for _ in range(times):
+        child.send_signal(number)
+        time.sleep(0.2)
+    assert (child.poll() is None) == (times == 1)
+    (machine / "go.dat").touch()
+    child.communicate(timeout=20)
+    assert child.returncode == -number
+    assert not (machine / "after.dat").exists()
+    assert document(machine)["status"] == ("complete" if times == 1 else "running")
+    if times == 1:
+        assert manifest_of(machine, job.id) is not None
+        assert entry(machine)["metrics"]["acc"]["value"] == 1.0
 
 
 def test_a_lost_run_is_not_sealed(machine: Machine) -> None:

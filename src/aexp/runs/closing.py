@@ -23,6 +23,7 @@ from aexp.model.curves import METRICS_NAME, METRICS_TYPE, encode_point
 from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest
 from aexp.model.status import is_terminal
 from aexp.model.stream import Metric, Summary, params_of, unique_names
+from aexp.process import deferred_signals
 from aexp.runs.transition import ended_document, finish_attempt, is_lost, one_line_of, say_line
 from aexp.workspace.active import ActiveAttempt
 from aexp.workspace.store import RunRecord, RunStore
@@ -110,21 +111,22 @@ def close_attempt(
         InvalidTransitionError: another attempt has begun meanwhile.
         NotFoundError, CorruptDataError: as :meth:`RunStore.read_sound`.
     """
-    try:
-        if attempt is not None:
-            attempt.close()
-    finally:  # a full disk loses metrics, but must not leave the run running
-        closed = _close(
-            store,
-            store.read_sound(job_id),
-            attempt_id,
-            (status, ended_by, error),
-            _with_content(logs),
-            facts or {},
-            always_manifest,
-        )
-        if attempt is not None:
-            attempt.release()
+    with deferred_signals():  # the second Ctrl-C of an impatient user must not lose the run
+        try:
+            if attempt is not None:
+                attempt.close()
+        finally:  # a full disk loses metrics, but must not leave the run running
+            closed = _close(
+                store,
+                store.read_sound(job_id),
+                attempt_id,
+                (status, ended_by, error),
+                _with_content(logs),
+                facts or {},
+                always_manifest,
+            )
+            if attempt is not None:
+                attempt.release()
     return closed
 
 

@@ -233,7 +233,8 @@ def mark_commit(layout: Layout, digest: str, record: bytes) -> None:
         "owner": this_process().to_json(),
         "record": record.decode("utf-8"),
     }
-    write_atomic(folder / f"{digest.removeprefix('sha256:')}.json", canonical_bytes(mark))
+    path = folder / f"{digest.removeprefix('sha256:')}.json"
+    write_atomic(path, canonical_bytes(mark), tmp_dir=layout.tmp_dir)
 
 
 def write_record(layout: Layout, digest: str, record: bytes) -> Path:

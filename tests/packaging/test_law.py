@@ -123,7 +123,7 @@ def test_no_import_escapes_the_law_by_being_dynamic() -> None:
     """``import_module("aexp.…")`` is unseen by the contracts.
 
     Only packages that load their names late do it, and name them for type checkers as well, which
-    the contracts do see; and the loader of extras, which are nobody's of ours.
+    the contracts do see; and the loader of extras, which are none of ours. ``cli`` is above all.
     """
     found = [
         name_of(path)
@@ -131,7 +131,8 @@ def test_no_import_escapes_the_law_by_being_dynamic() -> None:
         if "import_module(" in path.read_text("utf-8") or "__import__(" in path.read_text("utf-8")
     ]
     lazy = ["__init__.py", "kb/__init__.py", "registry/__init__.py"]
-    assert sorted(found) == sorted([*lazy, "recording/formats.py"])
+    below = [name for name in found if not name.startswith("cli/")]
+    assert sorted(below) == sorted([*lazy, "recording/formats.py"])
     for name in lazy[1:]:
         tree = tree_of(PACKAGE / name)
         declared = {

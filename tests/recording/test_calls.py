@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +24,7 @@ from aexp.errors import (
     UsageError,
 )
 from aexp.recording.call_records import Solve
+from aexp.runs.lifecycle import Terminated
 from tests.recording.attachable import Holder
 from tests.support.clock import FakeClock
 
@@ -104,6 +107,7 @@ def test_what_went_in_is_stored_as_it_was(holder: Holder) -> None:
         (ValueError("no solution for key sk-" + "a1B2" * 10), "failed"),
         (SystemExit(3), "failed"),
         (KeyboardInterrupt(), "stopped"),
+        (Terminated(), "stopped"),
     ],
 )
 def test_a_failing_call_is_recorded_and_raised_again(
@@ -122,6 +126,25 @@ def test_a_failing_call_is_recorded_and_raised_again(
     assert call.error is not None
     assert call.error.startswith(type(error).__name__)
     assert "a1B2a1B2" not in call.error
+
+
+def test_a_call_that_exits_normally(holder: Holder) -> None:
+    """Trap 43: ``sys.exit(0)`` is no failure, and still reaches the caller."""
+    with pytest.raises(SystemExit):
+        holder.log_call(sys.exit, 0)
+    (call,) = holder.calls
+    assert (call.status, call.error) == ("complete", None)
+
+
+def test_an_asynchronous_function(holder: Holder) -> None:
+    """REC-06: it would only begin to run, so it is refused, with a way out."""
+
+    async def later() -> int:
+        return 1
+
+    with pytest.raises(UsageError, match="asynchronous"):
+        holder.log_call(later)
+    assert holder.log_call(lambda: asyncio.run(later())) == 1
 
 
 def test_a_long_error_is_cut(holder: Holder) -> None:

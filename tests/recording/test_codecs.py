@@ -85,12 +85,17 @@ def test_what_is_no_codec(holder: Holder) -> None:
     class NoType:
         encode = decode = staticmethod(bytes)
 
+    class Needy(ObjectPointCodec):
+        def __init__(self, unit: str) -> None:
+            self.unit = unit
+
     class NoBytes(PointCodec):
         encode = staticmethod(lambda value: "text")  # type: ignore[assignment]
 
     for codec, said in [
         (object(), "it has no encode"),
         (NoType, "no media type"),
+        (Needy, "Needy needs arguments"),
         (NoBytes, "returned a str, not bytes"),
     ]:
         with pytest.raises(UsageError, match=said):
@@ -158,6 +163,7 @@ def test_a_codec_that_cannot_be_loaded(holder: Holder, plugin: Path) -> None:
     holder.log_attachment("stored", "application/x-plugin-point", b"3")
     holder.log_json("json", 1)
     assert holder.get_attachment("json") == 1
+    assert holder.log_call(sum, [1, 2]) == 3
     with pytest.raises(UsageError, match="points_plugin:Missing"):
         holder.get_attachment("stored")
 

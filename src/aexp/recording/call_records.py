@@ -23,7 +23,7 @@ class Call:
         number: counts the calls of a run or a session, from 0.
         function: what was called, as ``module.name``.
         options: its keyword arguments, as they could be stored.
-        status: ``complete``, ``failed`` or ``stopped`` (by the keyboard).
+        status: ``complete``, ``failed`` or ``stopped`` (by a person or a signal), as of a run.
         error: ``Type: message`` of what it raised, None when it returned.
         started_at: when it began, in UTC.
         duration_s: seconds it took.

@@ -8,6 +8,7 @@ so that it is there whatever the call does to it.
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from aexp.recording.codecs import (
     usable,
 )
 from aexp.recording.options import portable_options
+from aexp.runs.lifecycle import how_it_ended
 
 if TYPE_CHECKING:
     from aexp.recording.attaching import Attaching
@@ -87,12 +89,18 @@ def record_call(target: Attaching, work: Work) -> Any:
     """Make the call, record it, and return what it returned.
 
     Raises:
-        UsageError: an argument cannot be stored; the call was not made.
+        UsageError: an argument cannot be stored, or the function is asynchronous; the call was
+            not made.
         RunClosedError: the run or session is closed; the call was not made.
         StorageError: the disk refused.
         BaseException: whatever the call raised, recorded as failed.
     """
     target._check_open()
+    if inspect.iscoroutinefunction(work.function):
+        raise UsageError(
+            f"{function_name(work.function)} is asynchronous, and would only begin to run",
+            hint="record a function that awaits it, for example with asyncio.run",
+        )
     inputs = [_encoded(value, work.codec) for value in work.args]
     options, redacted = portable_options(work.options)
     number = target._claim_call()
@@ -123,8 +131,9 @@ def _called(recorder: _Recorder, work: Work, record: dict[str, Json]) -> Any:
         result = work.function(*work.args, **work.options)
     except BaseException as error:
         record["duration_s"] = round(clock.monotonic() - begun, 6)
-        record["status"] = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        record["error"] = error_text(error)
+        record["status"] = how_it_ended(error)[0]
+        if record["status"] != "complete":  # SystemExit(0) is a normal end (RUN-02, trap 43)
+            record["error"] = error_text(error)
         try:
             recorder.finish(record)
         except AexpError as second:  # must not hide what the call raised

@@ -142,6 +142,8 @@ class FrameCodec:
         return formats.decode_table(data)
 
 
+_JSON_TYPES = frozenset({type(None), bool, int, float, list, tuple, dict})
+
 AnyCodec = Any
 """A codec as callers hand it over: a class or an object with a codec's three members."""
 
@@ -162,7 +164,12 @@ def usable(codec: AnyCodec) -> Codec[Any]:
             )
     check_media_type(getattr(codec, "media_type", None))
     if isinstance(codec, type) and inspect.isfunction(inspect.getattr_static(codec, "encode")):
-        return cast(Codec[Any], codec())
+        try:
+            return cast(Codec[Any], codec())
+        except TypeError as error:
+            raise UsageError(
+                f"{_name(codec)} needs arguments: {error}", hint="give an object of it as the codec"
+            ) from error
     return cast(Codec[Any], codec)
 
 
@@ -179,7 +186,12 @@ def encode_with(codec: Codec[Any], value: object) -> bytes:
 
 
 def codec_for_value(value: object) -> Codec[Any] | None:
-    """Return the codec that takes ``value``, None when there is none but perhaps JSON."""
+    """Return the codec that takes ``value``, None when there is none but perhaps JSON.
+
+    Values that are JSON already ask no installed codec, so that a broken one does no harm.
+    """
+    if type(value) in _JSON_TYPES:
+        return None
     for codec in (*_built_in(), *ommx.CODECS, *_installed()):
         accepts = getattr(codec, "accepts", None)
         if callable(accepts) and accepts(value):

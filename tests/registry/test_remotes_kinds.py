@@ -217,6 +217,24 @@ def test_a_host_that_does_not_let_us_in(
 
 
 @pytest.mark.service
+def test_what_ssh_understands(
+    ssh_server: SshServer, sealed_environment: Path, repo: Machine, tmp_path: Path
+) -> None:
+    """SHR-01: a key file that is missing is passed over; ``/~/`` is the home on the host."""
+    ssh_server.enrol(sealed_environment)
+    config = sealed_environment / ".ssh" / "config"
+    config.write_text(config.read_text() + "  IdentityFile ~/.ssh/none\n  ConnectTimeout 9\n")
+    layout = open_layout(repo)
+    for path in (f"{tmp_path}/r", "/~/no-such-folder-of-aexp", "/~"):
+        remote = open_remote(layout, parse_remote(f"ssh://lab{path}", name="lab"))
+        assert remote.size("no-such-file-of-aexp") is None
+        remote.close()
+    config.write_text("Host [\nPort x\nbroken\n")
+    with pytest.raises(TransferError, match="config is not understood"):
+        open_remote(layout, parse_remote(f"sftp://lab{tmp_path}/r", name="lab")).size("x")
+
+
+@pytest.mark.service
 def test_a_folder_above_that_is_missing(
     ssh_server: SshServer, sealed_environment: Path, repo: Machine, tmp_path: Path
 ) -> None:

@@ -103,6 +103,13 @@ def test_credentials_are_refused_and_never_shown(repo: Machine, url: str, where:
     assert SECRET not in repo.aexp_fast("registry", "remotes", check=False).output
 
 
+@pytest.mark.parametrize("url", ["sftp://me:pw@h/x", "sftp://me:@h/x", "s3://me@b/x", "gs://@b/x"])
+def test_what_stands_where_credentials_do_is_refused(url: str) -> None:
+    """SHR-01: a short password does not look like a secret, but its place tells."""
+    with pytest.raises(UnsafeValueError):
+        parse_remote(url)
+
+
 def test_an_endpoint_with_credentials() -> None:
     """SHR-01: the other place where a secret could slip in."""
     with pytest.raises(UnsafeValueError, match="endpoint holds credentials"):

@@ -61,7 +61,7 @@ def connect(address: RemoteAddress) -> SSHClient:
             host,
             port=address.port or int(options.get("port") or 22),
             username=address.user or options.get("user"),
-            key_filename=[str(_expanded(key)) for key in options.get("identityfile", ())] or None,
+            key_filename=_key_files(options),
             look_for_keys=options.get("identitiesonly", "no") != "yes",
             sock=proxy,
             timeout=CONNECT_WITHIN_S,
@@ -132,6 +132,12 @@ def _options(address: RemoteAddress) -> dict[str, Any]:
         raise TransferError(
             f"~/.ssh/config is not understood: {error}", hint=f"see `ssh -G {address.host}`"
         ) from None
+
+
+def _key_files(options: dict[str, Any]) -> list[str] | None:
+    """Return the key files of the settings that are there: ssh passes over the others too."""
+    named = [_expanded(str(name)) for name in options.get("identityfile", ())]
+    return [str(path) for path in named if path.is_file()] or None
 
 
 def _known_hosts(options: dict[str, Any]) -> list[Path]:

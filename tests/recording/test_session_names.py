@@ -13,6 +13,7 @@ from aexp.clock import use_clock
 from aexp.errors import (
     CheckpointWarning,
     NotFoundError,
+    OpenRunsError,
     RefConflictError,
     SessionBusyError,
     SessionClosedError,
@@ -95,6 +96,50 @@ def test_a_name_that_was_advanced(repo: Machine) -> None:
     assert Experiment.load("n").artifact == second
     assert Experiment.load(first.digest).runs[0].parameters == {"who": "quick"}
     assert [ref.digest for ref in refs(repo, "anonymous")] == [first.digest]
+
+
+def test_a_refused_commit_at_the_end_of_the_block(repo: Machine) -> None:
+    """SES-01, SES-05: the session is saved and stays usable; another name is the way out."""
+    experiment = Experiment("n")
+    with pytest.raises(RefConflictError), experiment:  # noqa: PT012
+        with Experiment("n"):
+            pass
+        experiment.log_json("mine", 1)
+    assert experiment.status == "running"
+    (checkpoint,) = saved(repo)
+    assert checkpoint.checkpoint_id == experiment.session_id
+    with experiment.run(x=1):
+        pass
+    assert experiment.commit(name="mine").name == "mine"
+    assert Experiment.load("mine").get_attachment("mine") == 1
+
+
+def test_open_runs_at_the_end_of_the_block(repo: Machine) -> None:
+    """SES-06: the end of the block does not commit over an open run, and loses nothing."""
+    with pytest.raises(OpenRunsError, match="run 0"), Experiment("n") as experiment:
+        run = experiment.run(x=1)
+    run.finish()
+    experiment.commit()
+    assert Experiment.load("n").runs[0].parameters == {"x": 1}
+
+
+def test_a_session_that_was_dropped_with_an_open_run(repo: Machine) -> None:
+    """SES-03, REC-08: the same process can restore it; the run stays open, and beats."""
+    experiment = Experiment("n")
+    with experiment.run(x=1):
+        pass
+    lost = experiment.run(x=2).job_id
+    del experiment
+    again = Experiment.restore_from_checkpoint("n")
+    assert [run.run_id for run in again.runs] == [0]
+    with again.run(x=3) as run:
+        assert run.run_id == 2
+    again.commit()
+    document = json.loads(
+        (repo / f".runs/workspace/{lost}/signac_job_document.json").read_text("utf-8")
+    )
+    assert document["status"] == "running"
+    assert "nothing to recover" in repo.aexp_fast("recover").stdout, "its process is alive"
 
 
 def test_the_next_session_of_a_name_moves_it(repo: Machine) -> None:

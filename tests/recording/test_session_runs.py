@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -379,3 +380,27 @@ def test_an_unreadable_environment_is_no_reason_not_to_run(
         run = Experiment().run()
     assert told[0].filename == __file__
     run.finish()
+
+
+def test_heartbeats(repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RUN-06: one thread beats for all open runs of this process, and for no closed one."""
+    import aexp.recording.pulse as module
+
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.02)
+    experiment = Experiment()
+    runs = [experiment.run(i=i) for i in range(3)]
+    assert [t.name for t in threading.enumerate()].count("aexp-ticker") == 1
+
+    def beats() -> list[int]:
+        folder = repo / ".runs/workspace"
+        return [(folder / run.job_id / "aexp.heartbeat").stat().st_mtime_ns for run in runs]
+
+    runs[0].finish()
+    before = beats()
+    deadline = time.monotonic() + 10
+    while beats()[1:] == before[1:] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    after = beats()
+    assert after[0] == before[0] and after[1] > before[1] and after[2] > before[2]
+    for run in experiment.open_runs:
+        run.finish()

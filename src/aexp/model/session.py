@@ -128,7 +128,7 @@ class RunFacts:
 
     Attributes:
         number: its number in the session, from 0.
-        config: everything that was sealed of it (``docs/format/run-manifest.md``).
+        config: everything that was sealed of it (ADR 7).
     """
 
     number: int

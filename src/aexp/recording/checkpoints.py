@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aexp.errors import AexpError, CorruptDataError, NotFoundError, SessionBusyError
+from aexp.errors import CorruptDataError, NotFoundError, SessionBusyError
 from aexp.model.canonical import decode_json
 from aexp.model.checkpoint import Checkpoint, CheckpointFacts, Segment, open_checkpoint
 from aexp.model.oci import EMPTY_CONFIG, INDEX, Descriptor, Index, Manifest
@@ -180,6 +181,7 @@ def owner_of(registry: Registry, ref: Ref) -> Owner | None:
         return None
     here = this_process()
     if owner == here:
+        gc.collect()  # a session that was dropped with open runs is a cycle
         return owner if ref.name.removeprefix(_PREFIX) in live_sessions else None
     judged = liveness(owner)
     if judged is Liveness.UNKNOWN and not proven_dead_by_restart(owner, here):
@@ -212,8 +214,3 @@ def choose_free(registry: Registry, text: str) -> Ref:
         f"every checkpoint of {text!r} is in use: " + "; ".join(owned),
         hint="wait for the process to end, close the session there, or name another checkpoint",
     )
-
-
-def describe_trouble(error: AexpError) -> str:
-    """Return what is wrong with a checkpoint that cannot be read, on one line."""
-    return " ".join(error.message.split())

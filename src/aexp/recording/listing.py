@@ -21,7 +21,7 @@ from aexp.recording.checkpoints import (
 )
 from aexp.recording.sealed import Sealed, find_sealed, read_sealed
 from aexp.registry.lookup import listed_refs
-from aexp.registry.refs import CHECKPOINT, DropRef, Ref
+from aexp.registry.refs import ARTIFACT, CHECKPOINT, DropRef, Ref
 from aexp.registry.store import Registry
 from aexp.repo import Layout
 
@@ -59,46 +59,61 @@ def committed_sessions(layout: Layout, registry: Registry) -> list[CommittedSess
     Artifacts that are no sessions, or cannot be read, are left out; ``aexp registry`` shows those.
     """
     recorded = {record.digest: record for record in list_experiments(layout)}
-    here: dict[str, Sealed] = {}
-    named: set[str] = set()
+    found: dict[str, CommittedSession] = {}
     for ref in listed_refs(registry):
+        if ref.digest in found:
+            continue
+        record = recorded.get(ref.digest)
         try:
-            here.setdefault(ref.digest, read_sealed(registry, ref.digest))
+            found[ref.digest] = (
+                _of_artifact(read_sealed(registry, ref.digest), ref)
+                if record is None
+                else _of_record(record, ref)
+            )
         except AexpError:
             continue
-        named |= {ref.digest} if ref.kind == "artifact" else set()
-    found = [_of_sealed(here[digest], digest in recorded, digest in named) for digest in here]
-    found += [_of_record(recorded[digest]) for digest in recorded if digest not in here]
-    return sorted(found, key=lambda session: (session.committed_at, session.digest))
+    for digest, record in recorded.items():
+        found.setdefault(digest, _of_record(record, None))
+    return sorted(found.values(), key=lambda session: (session.committed_at, session.digest))
 
 
-def _of_sealed(sealed: Sealed, is_recorded: bool, is_named: bool) -> CommittedSession:
+def _of_artifact(sealed: Sealed, ref: Ref) -> CommittedSession:
     session = sealed.facts.session
     return CommittedSession(
-        name=session.name,
-        digest=sealed.descriptor.digest,
-        is_current=is_named or session.name is None,
+        name=_called(ref) or session.name,
+        digest=ref.digest,
+        is_current=_is_current(ref),
         runs=len(sealed.facts.runs),
         committed_at=sealed.facts.committed_at,
         machine=session.machine,
         experiment_id=session.experiment_id,
         session_id=session.session_id,
-        where="both" if is_recorded else "here",
+        where="here",
     )
 
 
-def _of_record(record: ExperimentRecord) -> CommittedSession:
+def _of_record(record: ExperimentRecord, ref: Ref | None) -> CommittedSession:
+    """Return a session that the ledger knows: its artifact, which may be large, is not read."""
     return CommittedSession(
-        name=record.name,
+        name=(None if ref is None else _called(ref)) or record.name,
         digest=record.digest,
-        is_current=False,
+        is_current=ref is not None and _is_current(ref),
         runs=len(record.runs),
         committed_at=record.committed_at,
         machine=record.machine,
         experiment_id=record.experiment_id,
         session_id=record.session_id,
-        where="ledger",
+        where="ledger" if ref is None else "both",
     )
+
+
+def _called(ref: Ref) -> str | None:
+    return ref.name if ref.kind == ARTIFACT else ref.session or None
+
+
+def _is_current(ref: Ref) -> bool:
+    """Return whether a name stands for it, or it never had one."""
+    return ref.kind == ARTIFACT or not ref.session
 
 
 @dataclass(frozen=True)

@@ -259,21 +259,21 @@ class Session:
         """Note that a run is open."""
         with self.lock:
             self.open_runs[number] = run
-        self.pulse.add(run.job_id)
+        self.pulse.add(number, run.job_id)
 
     def run_taken(self, number: int) -> None:
         """Note that a run is another attempt's now, and so no part of the session."""
         with self.lock:
-            run = self.open_runs.pop(number)
-        self.pulse.remove(run.job_id)
+            del self.open_runs[number]
+        self.pulse.remove(number)
 
     def run_closed(self, number: int, facts: RunFacts, manifest: Descriptor | None) -> None:
         """Add a run that has ended, and save the session as far as the disk allows (SES-02)."""
         with self.lock:
-            run = self.open_runs.pop(number)
+            del self.open_runs[number]
             self.ended.append(Ended(facts, manifest))
             is_open = not self._closed
-        self.pulse.remove(run.job_id)
+        self.pulse.remove(number)
         if is_open:
             self.autosave()
 

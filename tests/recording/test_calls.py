@@ -257,6 +257,23 @@ def test_options_of_every_kind(holder: Holder) -> None:
     assert "0x" not in everything
 
 
+def test_an_option_whose_name_is_a_secret(holder: Holder) -> None:
+    """REC-06: a key is redacted too, when it is one itself."""
+    key = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT" * 2
+    holder.log_call(lambda keys: None, keys=None)
+    holder.log_call(lambda keys: None, keys={key: 1, "password": "Tr0ub4dor&3x"})
+    everything = holder.get_attachment_bytes("calls/1").decode()
+    assert key not in everything
+    assert "Tr0ub4dor" not in everything
+
+
+def test_text_that_is_no_unicode(holder: Holder) -> None:
+    """REC-06: told before the call is made."""
+    with pytest.raises(UsageError, match="lone surrogate"):
+        holder.log_call(len, "a\ud800")
+    assert not holder.registry.exists()
+
+
 def test_many_threads(holder: Holder) -> None:
     """REC-01, REC-06: each call has a number of its own, and its own input and output."""
     barrier = threading.Barrier(8)

@@ -196,6 +196,10 @@ def test_what_the_archive_lacks_is_not_taken_from_the_registry(
     _drop(PARENT_LAYER)(files)
     with pytest.raises(CorruptDataError, match="lacks"):
         import_archive(registry, write(tmp_path / "bad.tar", files), name="new")
+    files = members(archive)
+    _flip(BLOB)(files)
+    with pytest.raises(CorruptDataError, match="promised"):
+        import_archive(registry, write(tmp_path / "bad.tar", files), name="new")
     assert registry.ref("new") is None
 
 

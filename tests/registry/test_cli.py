@@ -64,6 +64,10 @@ def test_inspect(filled: Registry, installed_repo: Machine) -> None:
     assert found["subject"] == filled.ref("E000").digest  # type: ignore[union-attr]
     lose(filled, HASH_OF_A)
     assert "(missing)" in installed_repo.aexp_fast("registry", "inspect", "my run").stdout
+    internal = filled.ref("checkpoint/1")
+    assert internal is not None
+    short = internal.digest[:20]
+    installed_repo.aexp_fast("registry", "inspect", short, check=False).require(4)  # SES-07
 
 
 @pytest.mark.parametrize("verb", ["inspect", "export"])

@@ -1,7 +1,7 @@
 """A lock that many processes hold together or one holds alone (readers and writer).
 
 It rests on ``flock``. A second file, the gate, keeps the one from waiting for ever: whoever wants
-the lock alone closes the gate first, so that those who come later wait behind it.
+the lock alone shuts the gate until it has it, so that those who come later wait behind it.
 """
 
 from __future__ import annotations
@@ -59,8 +59,6 @@ def shared_lock(
             with contextlib.ExitStack() as passing:
                 passing.callback(_release, _take(gate, alone, deadline))
                 held.callback(_release, _take(path, alone, deadline))
-                if alone:
-                    held.push(passing.pop_all())  # the gate stays shut until the end
         except OSError as error:
             if isinstance(error, LockTimeoutError):
                 raise

@@ -310,6 +310,7 @@ def test_decoding_by_media_type(holder: Holder) -> None:
         ("application/geo+json", b'{"a": [1]}', {"a": [1]}),
         ("application/JSON", b"[NaN]", [math.nan]),
         ("application/jsonl", b'{"a":1}\n\n[2]\n', [{"a": 1}, [2]]),
+        ("application/vnd.aexp.metrics.v1+jsonl", b"[1]\n", [[1]]),
         ("text/csv", "ä,b\n".encode(), "ä,b\n"),
         ("text/plain", "ä".encode("utf-16"), "ä"),
         ("text/plain", "ä".encode("utf-8-sig"), "ä"),

@@ -209,7 +209,7 @@ def decode_as(media_type: str, data: bytes) -> object:
     kind = media_type.lower()
     if kind == "application/json" or kind.endswith("+json"):
         return formats.decode_json(data)
-    if kind in formats.JSON_LINES:
+    if kind in formats.JSON_LINES or kind.endswith("+jsonl"):
         return formats.decode_json_lines(data)
     if kind.startswith("text/"):
         return formats.decode_text(data)

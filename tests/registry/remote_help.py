@@ -14,8 +14,10 @@ from typing import BinaryIO
 from aexp.errors import RemoteUnavailableError
 from aexp.model.attachment import Attachment
 from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Index, Manifest, sha256_digest
+from aexp.registry.refs import SetRef
 from aexp.registry.remotes.base import Progress, Remote, Source
 from aexp.registry.remotes.folder import FolderRemote
+from aexp.registry.remotes.places import RemoteRef
 from aexp.registry.remotes.retry import Retry
 from aexp.registry.store import Registry
 from aexp.registry.transfer import Options, Parcel
@@ -48,6 +50,16 @@ def collect(registry: Registry, *manifests: Descriptor) -> Descriptor:
 def parcel(descriptor: Descriptor, name: str = "it") -> Parcel:
     """Return what push and pull take."""
     return Parcel(name, manifests=(descriptor.digest,))
+
+
+def run_parcel(digest: str, name: str = "1" * 32) -> Parcel:
+    """Return a run with a ref on both sides."""
+    ref = RemoteRef("run", name, digest, "2026-01-01T00:00:00+00:00", "laptop", {})
+
+    def finish(registry: Registry) -> list[SetRef]:
+        return [SetRef(f"run/x/{name}", "run", digest)]
+
+    return Parcel(name, manifests=(digest,), refs=(ref,), finish=finish)
 
 
 def opened(data: bytes) -> Source:

@@ -14,10 +14,10 @@ from aexp.errors import MissingExperimentWarning
 from aexp.experiment import Experiment
 from aexp.ledger.store import load_usable
 from aexp.model.oci import sha256_digest
-from aexp.registry import open_registry, run_ref
+from aexp.registry import SetRef, open_registry, run_ref
 from aexp.registry.store import Registry
 from aexp.repo import open_layout
-from tests.registry.remote_help import blob_names
+from tests.registry.remote_help import blob_names, seal
 from tests.support.machines import Machine, TwoMachines, make_two_machines
 
 
@@ -209,6 +209,11 @@ def test_all(two: TwoMachines) -> None:
     said = two.cluster.aexp_fast("push", "--all").stdout
     assert f"pushed run {job_id}" in said
     assert "pushed study" in said
+    shared = Registry(two.cluster.path.parent / "shared-registry")
+    shared.publish(SetRef("theirs", "artifact", seal(shared, b"x").digest))
+    done = two.cluster.aexp_fast("push", "--all", "--root", str(shared.root))
+    assert "left out: theirs: the ledger here does not list it" in done.stderr
+    assert "pushed" not in done.stdout
     two.cluster.aexp_fast("push", check=False).require(2)
     two.cluster.aexp_fast("push", "study", "--all", check=False).require(2)
 

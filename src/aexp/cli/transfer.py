@@ -203,12 +203,13 @@ def _say_report(verb: str, report: TransferReport, chosen: Selection, format: st
     past, moved, move = _WORDS[verb]
     for job_id in chosen.without_bytes:
         say(f"run {job_id} recorded no bytes: the ledger has all there is of it")
-    for job_id, reason in chosen.left_out.items():
-        note(f"left out: run {job_id}: {reason}")
+    for name, reason in chosen.left_out.items():
+        note(f"left out: {name}: {reason}")
     if report.dry_run:
         if report.copied:
             table(("BLOB", "SIZE"), [(b.digest, size_text(b.size)) for b in report.copied])
-        say(f"would {move} {_amount(report.copied)}; {_amount(report.there)} there already")
+        there = f"; {_amount(report.there)} there already" if report.there else ""
+        say(f"would {move} {_amount(report.copied)}{there}")
         _say_problems(report)
         say("nothing was changed")
         return

@@ -84,10 +84,21 @@ def select_to_push(layout: Layout, registry: Registry, targets: Sequence[str]) -
 
 
 def select_all(layout: Layout, registry: Registry) -> Selection:
-    """Return every named artifact and every ended run of this repository that is here."""
+    """Return every named artifact and every ended run of this repository that is here.
+
+    A registry that several repositories share holds other people's artifacts too; of those only
+    the ones go that the ledger here lists.
+    """
     source = _Source(layout, registry)
+    mine = layout.common_dir is not None and registry.root.is_relative_to(layout.common_dir)
+    listed = {record.digest for record in list_experiments(layout)}
     for ref in registry.refs(kind=ARTIFACT):
-        source.add_artifact(ref.digest, ref.name)
+        if mine or ref.digest in listed:
+            source.add_artifact(ref.digest, ref.name)
+        else:
+            source.selection.left_out[ref.name] = (
+                "the ledger here does not list it; name it to push"
+            )
     for view in all_runs(layout):
         source.add_run(view, by_name=False)
     return source.selection
@@ -150,7 +161,7 @@ class _Source:
                     f"run {view.job_id} is {view.status}, so its bytes are not all there yet",
                     hint="push it when it has ended",
                 )
-            self.selection.left_out[view.job_id] = f"it is {view.status}"
+            self.selection.left_out[f"run {view.job_id}"] = f"it is {view.status}"
             return
         ref = self._registry.ref(run_ref(self._layout, view.job_id))
         attachments = attachments_of(view)
@@ -163,7 +174,7 @@ class _Source:
             if by_name:
                 hint = f"push it where it ran: {view.machine or 'another machine'}"
                 raise NotFoundError(f"run {view.job_id}: {reason}", hint=hint)
-            self.selection.left_out[view.job_id] = reason
+            self.selection.left_out[f"run {view.job_id}"] = reason
             return
         manifests = () if ref is None else (ref.digest,)
         refs = tuple(self._ref(RUN, view.job_id, digest, {}) for digest in manifests)

@@ -237,7 +237,7 @@ def test_options_of_every_kind(holder: Holder) -> None:
         "loop": loop,
         "text": "a\ud800",
         "api_key": "k3yX9vQ2mZ7pL4wR8tN1",
-        "params": {"secret": "0f8fad5b-d9cb-469f-a165-70867728950e", "Threads": 4},
+        "params": {"WLSSecret": "0f8fad5b-d9cb-469f-a165-70867728950e", "Threads": 4},
     }
     assert holder.log_call(lambda **given: len(given), **options) == len(options)
     stored = holder.calls[0].options
@@ -253,7 +253,7 @@ def test_options_of_every_kind(holder: Holder) -> None:
     everything = holder.get_attachment_bytes("calls/0").decode()
     assert "k3yX9vQ2mZ7pL4wR8tN1" not in everything
     assert "0f8fad5b-d9cb" not in everything
-    assert json.loads(everything)["redacted"] == ["/api_key", "/params/secret"]
+    assert json.loads(everything)["redacted"] == ["/api_key", "/params/WLSSecret"]
     assert "0x" not in everything
 
 

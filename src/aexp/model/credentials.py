@@ -102,6 +102,7 @@ def _secrecy(words: list[str]) -> int:
         return ORDINARY
     if (
         last in _CREDENTIAL_WORDS
+        or last.endswith("secret")  # WLSSECRET
         or (last in ("key", "keys") and before in _KEY_OWNERS)
         or (last == "tokens" and before in _TOKEN_OWNERS)
     ):

@@ -201,6 +201,17 @@ def test_a_file_is_copied_and_its_place_forgotten(holder: Holder, tmp_path: Path
     assert "secret project" not in json.dumps([item.to_json() for item in holder.kept.values()])
 
 
+def test_progress(holder: Holder, tmp_path: Path) -> None:
+    """REC-04: long copies tell how far they are."""
+    (tmp_path / "big").write_bytes(bytes(5 << 20))
+    there: list[int] = []
+    back: list[int] = []
+    holder.log_file("big", tmp_path / "big", progress=there.append)
+    holder.write_attachment("big", tmp_path / "copy", progress=back.append)
+    assert sum(there) == sum(back) == 5 << 20
+    assert len(there) > 1
+
+
 def test_a_link_to_a_file_is_followed(holder: Holder, tmp_path: Path) -> None:
     """REC-04: ``latest -> step-10.json``: the content is the file's, the name the link's."""
     (tmp_path / "step-10.json").write_text("[10]")

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aexp.errors import UsageError
 from aexp.model.attachment import Attachment, check_attachment_name, check_media_type
@@ -19,6 +19,9 @@ from aexp.recording import ommx
 from aexp.recording.codecs import CODEC, AnyCodec, codec_name, encode_with, usable
 from aexp.recording.formats import PARQUET, encode_json, encode_table
 from aexp.recording.reading import RESERVED, Readable
+
+if TYPE_CHECKING:
+    from aexp.registry.store import Progress
 
 T = TypeVar("T")
 _claiming = threading.Lock()
@@ -86,6 +89,8 @@ class Attaching(Readable):
         path: str | PathLike[str],
         media_type: str | None = None,
         filename: str | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> None:
         """Attach a file. Its bytes are copied now; where it came from is not stored.
 
@@ -94,6 +99,7 @@ class Attaching(Readable):
             path: the file; a link to one is followed.
             media_type: what it is; found out from its content, then its extension, when None.
             filename: the name it is written under when exported; its own name when None.
+            progress: called with the number of bytes just copied, for a progress bar.
 
         Raises:
             NotFoundError: there is no such file.
@@ -104,7 +110,7 @@ class Attaching(Readable):
         """
         from aexp.recording.files import attach_file
 
-        attach_file(self, name, path, media_type, filename)
+        attach_file(self, name, path, media_type, filename, progress)
 
     def log_table(self, name: str, table: object) -> None:
         """Attach a pandas DataFrame (or a pyarrow or polars table) as Parquet.

@@ -13,6 +13,7 @@ from aexp.recording.media_types import HEAD, media_type_of
 
 if TYPE_CHECKING:
     from aexp.recording.attaching import Attaching
+    from aexp.registry.store import Progress
 
 
 def attach_file(
@@ -21,6 +22,7 @@ def attach_file(
     path: str | os.PathLike[str],
     media_type: str | None,
     filename: str | None,
+    progress: Progress | None = None,
 ) -> None:
     """Copy a file into the registry and attach it; see :meth:`Attaching.log_file`."""
     if media_type is not None:
@@ -30,7 +32,7 @@ def attach_file(
     with target._claim(name):
         check_source(source)
         registry = target._registry()
-        blob = registry.put_file(source)
+        blob = registry.put_file(source, progress=progress)
         # The stored bytes are looked at, not the file: it may change while it is read.
         with registry.open(blob.digest) as stream:
             kind = media_type or media_type_of(stream.read(HEAD), blob.size, shown)

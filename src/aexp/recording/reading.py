@@ -14,7 +14,7 @@ from aexp.recording.codecs import AnyCodec, decode_as, decode_with, usable
 
 if TYPE_CHECKING:
     from aexp.recording.call_records import Call, Solve
-    from aexp.registry.store import Registry
+    from aexp.registry.store import Progress, Registry
 
 RESERVED = "calls/"
 """What the names of recorded calls begin with; nobody else may use such a name."""
@@ -91,7 +91,12 @@ class Readable(ABC):
         return decode_with(reader, self._registry().read(attachment.digest))
 
     def write_attachment(
-        self, name: str, path: str | PathLike[str], *, overwrite: bool = False
+        self,
+        name: str,
+        path: str | PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
     ) -> Path:
         """Write an attachment's bytes to a file.
 
@@ -100,6 +105,7 @@ class Readable(ABC):
             path: the file to write; or a folder, in which it gets the file name that it was
                 logged under, and stays in that folder whatever that name is.
             overwrite: replace the file when it exists.
+            progress: called with the number of bytes just written, for a progress bar.
 
         Returns:
             The file's path.
@@ -121,7 +127,7 @@ class Readable(ABC):
                 f"{target} exists", hint="give another path, or overwrite=True to replace it"
             )
         # A link is replaced and not written through (trap 49).
-        self._registry().copy_to(attachment.digest, target)
+        self._registry().copy_to(attachment.digest, target, progress=progress)
         return target
 
     @property

@@ -23,7 +23,8 @@ NAMES = {
     "aexp-finding-from-batch", "aexp-new-run", "aexp-run", "aexp-list-runs", "aexp-show-run",
     "aexp-ledger-backfill", "aexp-status", "aexp-recover", "aexp-validate", "aexp-sync",
     "aexp-annotate", "aexp-numbers", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
-    "aexp-ledger-retract", "aexp-query",
+    "aexp-ledger-retract", "aexp-query", "aexp-session", "aexp-push", "aexp-pull",
+    "aexp-registry", "aexp-registry-gc",
 }  # fmt: skip
 PERSONS_OWN = {
     "install-slash-commands": "whoever reads these texts has them already",

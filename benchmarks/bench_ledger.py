@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,13 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from costs import COST_NOTE, cost_rows, traced_note
 from harness import Command, Options, Report, Row, Samples, Target, side_by_side
-from stage import Stage, drop_cache, fresh_copy, sync_disks, written_manifest
+from stage import Stage, commit_ledger, drop_cache, fresh_copy, sync_disks, written_manifest
 from synthetic_runs import Shape
 
 FLOOR = str(Path(__file__).with_name("floor.py"))
 BACKFILL, AGAIN, LIST, VALIDATE = "backfill, first", "backfill, again", "list-runs", "validate"
 STAGED = "validate --staged"
+FILTER, GROUP = "query, a filter", "query, means of groups"
 CACHED = ", cached"
 TARGETS = {
     BACKFILL: Target(2.0),
@@ -39,7 +42,9 @@ is a bare Python that reads the same files once, and for the first backfill also
 files of the same sizes as aexp did and makes them durable with one `sync`; the peer makes nothing
 durable. The first backfill finds an empty ledger each time; the other commands find every run in
 the ledger, and the ledger committed. For `validate --staged`, which the peer has not, one changed
-finding is staged, and the floor reads ledger and findings from the disk."""
+finding is staged, and the floor reads ledger and findings from the disk. The queries, which it
+has neither, are `ledger query --where`, which finds two runs of five, and `ledger query --group-by
+--stat`, with the mean of a field in each group."""
 STREAMS_NOTE = """
 The same where each run has an attempt and a stream of three metrics, as aexp records them; the
 peer knows neither. The floor of the backfills reads the streams too."""
@@ -47,15 +52,15 @@ peer knows neither. The floor of the backfills reads the streams too."""
 
 def measure(options: Options) -> Iterator[Report]:
     """Measure every size, and the smallest once more with recorded metrics."""
-    for size in options.sizes:
-        shape = Shape(size, options.findings)
-        yield _measure_one(options, shape, f"{size:,} runs, {options.findings} findings")
-    least = Shape(min(options.sizes), options.findings, streams=True)
-    title = f"{least.runs:,} runs with metrics, {options.findings} findings"
-    yield _measure_one(replace(options, peer=None), least, title)
+    shapes = [Shape(size, options.findings_at(size)) for size in options.usual_sizes]
+    for shape in shapes:
+        yield from _measure_one(options, shape, f"{shape.runs:,} runs, {shape.findings} findings")
+    for shape in sorted(shapes, key=lambda one: one.runs)[:1]:
+        title = f"{shape.runs:,} runs with metrics, {shape.findings} findings"
+        yield from _measure_one(replace(options, peer=None), replace(shape, streams=True), title)
 
 
-def _measure_one(options: Options, shape: Shape, title: str) -> Report:
+def _measure_one(options: Options, shape: Shape, title: str) -> Iterator[Report]:
     print(f"  {title} …", file=sys.stderr, flush=True)
     folder = options.work / ("metrics" if shape.streams else f"runs-{shape.runs}")
     stage = Stage.make(folder, shape)
@@ -63,6 +68,7 @@ def _measure_one(options: Options, shape: Shape, title: str) -> Report:
         found = {BACKFILL: _first_backfill(options, stage)}
         _share_ledgers(options, stage)
         found |= _on_the_ledger(options, stage)
+        costs = [] if shape.streams else list(cost_rows(options, stage.ours, folder / "trace"))
     finally:
         shutil.rmtree(folder)
     targets = TARGETS if shape.runs == TARGET_SIZE and not shape.streams else {}
@@ -70,7 +76,9 @@ def _measure_one(options: Options, shape: Shape, title: str) -> Report:
         Row(f"`{name}`", of["aexp"], of.get("peer"), of["floor"], targets.get(name))
         for name, of in found.items()
     )
-    return Report(title, rows, STREAMS_NOTE if shape.streams else NOTE)
+    yield Report(title, rows, STREAMS_NOTE if shape.streams else NOTE)
+    if costs:
+        yield Report(f"{title}: memory and files", tuple(costs), COST_NOTE + traced_note())
 
 
 def _first_backfill(options: Options, stage: Stage) -> dict[str, Samples]:
@@ -113,7 +121,21 @@ class Verb:
     ours: str
     theirs: str
     reads: tuple[str, ...]
-    rounds: int
+    rounds: int = 1
+
+
+QUERIES = {
+    FILTER: Verb(
+        """ledger query --where "lr < 0.01 and status = 'complete'" --sort -lr""",
+        "",
+        ("runs", "ledger"),
+    ),
+    GROUP: Verb(
+        "ledger query --group-by condition,batch_size --stat lr:mean,wallclock_s:mean",
+        "",
+        ("runs", "ledger"),
+    ),
+}
 
 
 def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Samples]]:
@@ -123,20 +145,23 @@ def _on_the_ledger(options: Options, stage: Stage) -> dict[str, dict[str, Sample
         AGAIN: Verb(
             "ledger backfill --no-commit", "ledger backfill", ("runs", *streams, "ledger"), 3
         ),
-        LIST: Verb("list-runs", "list-runs", ("runs", "ledger"), 1),
-        VALIDATE: Verb("validate", "validate", ("runs", "ledger", "kb"), 1),
-        STAGED: Verb("validate --staged", "", ("ledger", "kb"), 1),
+        LIST: Verb("list-runs", "list-runs", ("runs", "ledger")),
+        VALIDATE: Verb("validate", "validate", ("runs", "ledger", "kb")),
+        STAGED: Verb("validate --staged", "", ("ledger", "kb")),
+        **QUERIES,
     }
     large = stage.shape.runs >= SLOW_SIZE
     _stage_a_finding(stage)
     commands: dict[str, Command] = {}
     for name, verb in verbs.items():
         commands[f"{name}: aexp"] = Command(
-            [options.ours.aexp, *verb.ours.split()], stage.ours, partial(drop_cache, stage.ours)
+            [options.ours.aexp, *shlex.split(verb.ours)],
+            stage.ours,
+            partial(drop_cache, stage.ours),
         )
         # Next in turn, so that it finds the cache that the one before has built.
         commands[f"{name}{CACHED}: aexp"] = Command(
-            [options.ours.aexp, *verb.ours.split()], stage.ours
+            [options.ours.aexp, *shlex.split(verb.ours)], stage.ours
         )
         commands[f"{name}: floor"] = Command(
             [sys.executable, FLOOR, "read", str(stage.ours), *verb.reads]
@@ -174,8 +199,7 @@ def _share_ledgers(options: Options, stage: Stage) -> None:
         entries = len(list((root / ".aexp" / "ledger").glob("*.json")))
         if entries != stage.shape.runs:
             raise AssertionError(f"{entries} entries of {stage.shape.runs} runs in {root}")
-        for arguments in (("add", "--all"), ("commit", "--quiet", "--message=Ledger"), ("status",)):
-            subprocess.run(["git", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+        commit_ledger(root)
     sync_disks()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -11,18 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from costs import SYNC_CALLS, can_trace, count_trace, trace
 from generate import generate
 from harness import Options, Report, Row, Samples, Target
 from synthetic_runs import Shape
+from worker import Worker
 
 HERE = Path(__file__).resolve().parent
 RUN, WITH_GIT, METRIC = "run, without git", "run, with git", "`log_metric`"
 SYNCS, GITS = "syncs per run", "git starts per run"
 COUNTED_RUNS = 10
-
-SYNC_CALLS = "fsync,fdatasync,syncfs,sync,sync_file_range"
-_SYNC = re.compile(r"\b(?:fsync|fdatasync|syncfs|sync|sync_file_range)\(")
-_GIT = re.compile(r'execve\("(?:[^"]*/)?git", .*= 0$')
 
 
 def measure(options: Options) -> Iterator[Report]:
@@ -38,9 +35,7 @@ def measure(options: Options) -> Iterator[Report]:
 def _measure_in(options: Options, folder: Path) -> Report:
     generate(folder / "timed", Shape(0, experiments=1))
     ours = _ask(sys.executable, "record.py", "time", folder / "timed", options.records)
-    theirs: dict[str, list[float]] = {}
-    if options.mlflow is not None:
-        theirs = _ask(options.mlflow, "record_mlflow.py", folder, options.records)
+    theirs = {} if options.mlflow is None else _ask_mlflow(options, options.mlflow, folder)
     bare = [whole - git for whole, git in zip(ours["run"], ours["git"], strict=True)]
     mlflow_run, floor = _samples(theirs.get("run")), _samples(ours["floor"])
     counts, how = count_per_run(folder, shutil.which("strace"))
@@ -67,7 +62,9 @@ def _measure_in(options: Options, folder: Path) -> Report:
     return Report("Recording a run", rows, note, peer="MLflow")
 
 
-def count_per_run(folder: Path, strace: str | None) -> tuple[dict[str, float], str]:
+def count_per_run(
+    folder: Path, strace: str | None, script: str = "record.py"
+) -> tuple[dict[str, float], str]:
     """Return syncs and git starts per run, and how they were counted.
 
     What the first run of a process costs more is left out: the counts are the difference
@@ -76,44 +73,32 @@ def count_per_run(folder: Path, strace: str | None) -> tuple[dict[str, float], s
     Args:
         folder: where to put the repositories.
         strace: the tracer to count with; Python counts what it sees itself when None.
+        script: what records, into a repository, so many runs.
     """
-    usable = strace is not None and _works(strace)
+    usable = can_trace(strace)
     seen = []
     for runs in (1, 1 + COUNTED_RUNS):
         root = folder / f"counted-{runs}"
         generate(root, Shape(0, experiments=1))
-        command = [sys.executable, str(HERE / "record.py"), "only", str(root), str(runs)]
-        seen.append(_traced(strace, command, folder) if strace and usable else _counted(command))
-    few, many = seen
-    per_run = {name: (many[name] - few[name]) / COUNTED_RUNS for name in few}
-    return per_run, "by the kernel's tracer" if usable else "by Python itself"
+        command = [sys.executable, str(HERE / script), "only", str(root), str(runs)]
+        seen.append(
+            count_trace(trace(strace, f"{SYNC_CALLS},execve", command, folder / "trace.log"))
+            if strace is not None and usable
+            else _counted(command)
+        )
+        shutil.rmtree(root)
+    return per_run(*seen), "by the kernel's tracer" if usable else "by Python itself"
 
 
-def _traced(strace: str, command: list[str], folder: Path) -> dict[str, int]:
-    log = folder / "trace.log"
-    trace = [strace, "-f", "-qq", "-e", f"trace={SYNC_CALLS},execve", "-o", str(log)]
-    subprocess.run([*trace, *command], check=True, stdout=subprocess.DEVNULL)
-    return count_trace(log.read_text("utf-8", "replace"))
-
-
-def count_trace(text: str) -> dict[str, int]:
-    """Return how often a trace shows a sync, and git being started."""
-    lines = text.splitlines()
-    return {
-        "syncs": sum(1 for line in lines if _SYNC.search(line)),
-        "gits": sum(1 for line in lines if _GIT.search(line)),
-    }
+def per_run(few: dict[str, int], many: dict[str, int]) -> dict[str, float]:
+    """Return what each run more than the first cost."""
+    return {name: (many[name] - few[name]) / COUNTED_RUNS for name in few}
 
 
 def _counted(command: list[str]) -> dict[str, int]:
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
     return {"syncs": found["syncs"], "gits": found["programs"]}
-
-
-def _works(strace: str) -> bool:
-    tried = subprocess.run([strace, "-qq", "-o", "/dev/null", "true"], check=False)
-    return tried.returncode == 0
 
 
 def _ask(python: str | Path, script: str, *arguments: object) -> dict[str, list[float]]:
@@ -123,6 +108,15 @@ def _ask(python: str | Path, script: str, *arguments: object) -> dict[str, list[
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _ask_mlflow(options: Options, python: Path, folder: Path) -> dict[str, list[float]]:
+    with Worker(python, "record_mlflow.py", folder / "mlflow", folder / "mlflow.log") as worker:
+        worker.ask("empty")
+        return {
+            "run": [worker.ask("empty") for _ in range(options.records)],
+            "metric": [worker.ask("metrics") for _ in range(3)],
+        }
 
 
 def _samples(values: list[float] | None) -> Samples | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 PEER_PACKAGE = "agentic-experiments"
 NOTHING = "–"
+HUGE = 20_000
+"""From this number of runs on, the peer would need hours, and bringing copies back minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,30 @@ class Options:
     Attributes:
         work: an empty folder on the disk to measure.
         sizes: the numbers of runs.
-        findings: the number of findings, at every size.
+        findings: the number of findings, at every size; what belongs to the size when None.
         repeats: measured rounds of the commands on a repository.
         starts: measured rounds of starting up.
         records: how many runs are recorded in one process.
+        mib: the size of the large file that the registry takes in, in MiB.
+        blobs: how many blobs the registry holds that is collected.
+        session_runs: at how many runs of a session its checkpoints are measured.
         peer: the tool to compare with, None when it is not installed.
         mlflow: an interpreter that has MLflow, None to leave it out.
+        ommx: an interpreter that has OMMX 3, None to leave it out.
     """
 
     work: Path
     sizes: tuple[int, ...] = (1_000, 10_000)
-    findings: int = 50
+    findings: int | None = None
     repeats: int = 5
     starts: int = 20
     records: int = 200
+    mib: int = 1024
+    blobs: int = 100_000
+    session_runs: tuple[int, ...] = (10, 100, 1_000)
     peer: Tool | None = None
     mlflow: Path | None = None
+    ommx: Path | None = None
 
     @property
     def ours(self) -> Tool:
@@ -73,6 +83,22 @@ class Options:
         import aexp
 
         return Tool(Path(sys.executable), aexp.__version__)
+
+    def findings_at(self, size: int) -> int:
+        """Return how many findings a repository of ``size`` runs has."""
+        if self.findings is not None:
+            return self.findings
+        return 50 if size < HUGE else size // 100
+
+    @property
+    def usual_sizes(self) -> tuple[int, ...]:
+        """The sizes at which every command is measured, and the peer; not the huge ones."""
+        return tuple(size for size in self.sizes if size < HUGE)
+
+    @property
+    def huge_sizes(self) -> tuple[int, ...]:
+        """The sizes at which only ``bench_scale.py`` measures."""
+        return tuple(size for size in self.sizes if size >= HUGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +139,23 @@ class Target:
     Attributes:
         limit: the most it may be, in the unit of the row.
         above_floor: whether the limit is on top of the floor.
+        of_floor: whether the limit is how many times the floor it may be.
     """
 
     limit: float
     above_floor: bool = False
+    of_floor: bool = False
+
+    def allowed(self, floor: float) -> float:
+        """Return the most it may be, given the floor's median."""
+        if self.of_floor:
+            return self.limit * floor
+        return self.limit + floor if self.above_floor else self.limit
 
     def text(self, unit: str) -> str:
         """Return the promise as the table shows it."""
+        if self.of_floor:
+            return f"≤ {self.limit:g}× floor"
         limit = human(self.limit) if unit else f"{self.limit:g}"
         return f"≤ floor+{limit}" if self.above_floor else f"≤ {limit}"
 
@@ -157,8 +193,7 @@ class Row:
         """Whether the target was met, computed from the medians; None without a target."""
         if self.target is None:
             return None
-        base = self.floor.median if self.target.above_floor and self.floor else 0.0
-        return self.aexp.median - base <= self.target.limit
+        return self.aexp.median <= self.target.allowed(self.floor.median if self.floor else 0.0)
 
     def cells(self) -> list[str]:
         """Return the row as the table shows it."""
@@ -297,3 +332,22 @@ def run_timed(command: Command) -> float:
             f"{' '.join(command.argv)} exited with {done.returncode}:\n{shown}"
         )
     return taken
+
+
+def seconds_in_turns(
+    actions: dict[str, Callable[[], float]], *, repeats: int, warmup: int = 1
+) -> dict[str, Samples]:
+    """Repeat actions that measure themselves, taking turns between them.
+
+    Args:
+        actions: what returns the seconds that counted, by name, in the order of the turns.
+        repeats: measured rounds.
+        warmup: rounds before them that are not counted.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for turn in range(-warmup, repeats):
+        for name, action in actions.items():
+            taken = action()
+            if turn >= 0:
+                seconds[name].append(taken)
+    return {name: Samples(tuple(values)) for name, values in seconds.items()}

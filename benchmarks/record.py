@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,9 @@ def measure(root: Path, runs: int) -> dict[str, list[float]]:
     return found
 
 
-def count(root: Path, runs: int) -> dict[str, int]:
-    """Record runs and return what Python saw of them: syncs and started programs.
+@contextmanager
+def counting_syncs() -> Iterator[dict[str, int]]:
+    """Give what Python sees of this process from now on: syncs and started programs.
 
     A sync that C code does by itself is not seen; a tracer outside sees all.
     """
@@ -135,8 +137,14 @@ def count(root: Path, runs: int) -> dict[str, int]:
         if hasattr(os, name):
             setattr(os, name, counting(getattr(os, name)))
     sys.addaudithook(hook)
-    for value in range(runs):
-        record(root, value)
+    yield seen
+
+
+def count(root: Path, runs: int) -> dict[str, int]:
+    """Record runs and return what Python saw of them."""
+    with counting_syncs() as seen:
+        for value in range(runs):
+            record(root, value)
     return seen
 
 

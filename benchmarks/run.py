@@ -9,7 +9,9 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aexp
 from harness import (
@@ -32,6 +34,18 @@ LEGEND = (
     "hold, the times do not."
 )
 MLFLOW_VARIABLE = "AEXP_MLFLOW_PYTHON"
+OMMX_VARIABLE = "AEXP_OMMX_PYTHON"
+QUICK: dict[str, Any] = {
+    "sizes": (1_000,),
+    "repeats": 3,
+    "starts": 5,
+    "records": 20,
+    "mib": 64,
+    "blobs": 2_000,
+    "session_runs": (10, 100),
+}
+SCALE = ("repeats", "starts", "records", "mib", "blobs", "session_runs")
+"""The options of how much to measure, beside those of the repositories."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,41 +113,54 @@ def header(options: Options, command: str) -> str:
 def command_line(given: argparse.Namespace) -> str:
     """Return the command that measures the same, without what belongs to this machine."""
     words = ["--quick"] if given.quick else []
-    for name in ("only", "runs", "findings", "repeats", "starts", "records"):
+    for name in ("only", "runs", "findings", *SCALE):
         value = getattr(given, name)
         values = value if isinstance(value, list) else [] if value is None else [value]
         if values:
-            words += [f"--{name}", *map(str, values)]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
     return "make bench" + (f" BENCH_ARGS='{' '.join(words)}'" if words else "")
 
 
 def _options(given: argparse.Namespace, work: Path) -> Options:
-    sizes = (1_000,) if given.quick else (1_000, 10_000)
-    usual = Options(work)
-    scale = {"repeats": 3, "starts": 5, "records": 20} if given.quick else {}
-    for name in ("repeats", "starts", "records"):
-        if getattr(given, name) is not None:
-            scale[name] = getattr(given, name)
-    mlflow = os.environ.get(MLFLOW_VARIABLE)
-    return Options(
-        work=work,
-        sizes=tuple(given.runs) if given.runs else sizes,
-        findings=usual.findings if given.findings is None else given.findings,
+    usual = replace(Options(work), **QUICK) if given.quick else Options(work)
+    asked = {name: getattr(given, name) for name in ("findings", *SCALE)}
+    if given.runs:
+        asked["sizes"] = tuple(given.runs)
+    if given.session_runs:
+        asked["session_runs"] = tuple(given.session_runs)
+    return replace(
+        usual,
         peer=find_peer(given.peer),
-        mlflow=Path(mlflow) if mlflow else None,
-        **scale,
+        mlflow=_interpreter(MLFLOW_VARIABLE),
+        ommx=_interpreter(OMMX_VARIABLE),
+        **{name: value for name, value in asked.items() if value is not None},
     )
+
+
+def _interpreter(variable: str) -> Path | None:
+    """Return the interpreter that an environment variable names."""
+    named = os.environ.get(variable)
+    # Benchmarks run in other folders; a link is not followed, or it would leave its environment.
+    return Path(named).absolute() if named else None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure aexp and write the results.")
-    parser.add_argument("--quick", action="store_true", help="1,000 runs only, few repeats")
+    parser.add_argument(
+        "--quick", action="store_true", help="1,000 runs only, small files, few repeats"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="bench_NAME")
     parser.add_argument("--runs", type=int, nargs="+", metavar="N", help="the numbers of runs")
-    parser.add_argument("--findings", type=int, metavar="M")
+    parser.add_argument("--findings", type=int, metavar="M", help="at each of those")
     parser.add_argument("--repeats", type=int, metavar="N", help="of commands on a repository")
     parser.add_argument("--starts", type=int, metavar="N", help="of starting up")
     parser.add_argument("--records", type=int, metavar="N", help="runs recorded in one process")
+    parser.add_argument("--mib", type=int, metavar="N", help="of the large file")
+    parser.add_argument("--blobs", type=int, metavar="N", help="in the registry to collect")
+    parser.add_argument(
+        "--session-runs", type=int, nargs="+", metavar="N",
+        help="at how many runs of a session to measure its checkpoints",
+    )  # fmt: skip
     parser.add_argument(
         "--peer", type=Path, default=PEER_PYTHON, metavar="PYTHON",
         help=f"an interpreter beside which {PEER_PACKAGE} is installed",

@@ -91,6 +91,12 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
 
 
+def commit_ledger(root: Path) -> None:
+    """Commit what a backfill wrote, and let git look at every file once."""
+    for arguments in (("add", "--all"), ("commit", "--quiet", "--message=Ledger"), ("status",)):
+        subprocess.run(["git", *arguments], cwd=root, check=True, stdout=subprocess.DEVNULL)
+
+
 def drop_cache(root: Path) -> None:
     """Remove aexp's cache of the ledger, which may be deleted at any time."""
     for path in (root / ".aexp").glob("index.sqlite*"):

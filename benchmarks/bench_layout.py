@@ -20,11 +20,14 @@ COMMITS = 50
 ADDED = 100
 """New entries that one `git add` takes."""
 LEDGER = ".aexp/ledger"
+GIT_ROWS = 2
+"""How many of the timed commands are git's; its sizes stand beneath them."""
 NOTE = f"""
 The same ledger in both layouts, each in a repository of its own, measured in turns: the sharded one
 stands in the column of aexp, the flat one in its own. `git add` takes
 {ADDED} new entries; the history grows by {COMMITS} commits of one new entry each, and `.git` is
-measured in MiB before and after `git gc`: each of those commits writes the list of a folder anew,
+measured in MiB with all entries committed and packed, then what those commits add, then packed
+again: each of those commits writes the list of a folder anew,
 and in the flat layout that folder has every entry. Nothing is promised of these rows; they are
 what the advice of `aexp ledger stats` rests on."""
 
@@ -44,13 +47,14 @@ class Layouts:
 
 def measure(options: Options) -> Iterator[Report]:
     """Compare the layouts at every size."""
-    for size in options.sizes:
+    for size in options.usual_sizes:
         print(f"  {size:,} runs, flat and sharded …", file=sys.stderr, flush=True)
         folder = options.work / f"layout-{size}"
         folder.mkdir(parents=True)
         try:
             layouts = _prepare(options, folder, size)
-            rows = (*_timed(options, layouts), *_grown(layouts))
+            timed, grown = list(_timed(options, layouts)), list(_grown(layouts))
+            rows = (*timed[:GIT_ROWS], *grown, *timed[GIT_ROWS:])
         finally:
             shutil.rmtree(folder)
         yield Report(f"{size:,} entries, sharded and flat", rows, NOTE, peer="flat")
@@ -108,8 +112,8 @@ class _Prepare:
     adds: bool
 
     def __call__(self) -> None:
-        drop_cache(self.root)
         _unstage(self.root)
+        drop_cache(self.root)
         if self.adds:
             for number in range(ADDED):
                 _write_entry(self.root, f"added {number}")
@@ -125,6 +129,7 @@ def _grown(layouts: Layouts) -> Iterator[Row]:
     """Let the history of both grow, and measure what git keeps."""
     sizes: dict[str, list[float]] = {"sharded": [], "flat": []}
     for root in (layouts.sharded, layouts.flat):
+        _git(root, "gc", "--quiet", "--prune=now")  # what the timed `git add` left
         before = _size(root / ".git")
         for number in range(COMMITS):
             _write_entry(root, f"commit {number}")
@@ -132,8 +137,12 @@ def _grown(layouts: Layouts) -> Iterator[Row]:
             _git(root, "commit", "--quiet", f"--message=Entry {number}")
         loose = _size(root / ".git")
         _git(root, "gc", "--quiet")
-        sizes[root.name] = [loose - before, _size(root / ".git")]
-    names = (f"`.git` grown by {COMMITS} commits, MiB", "`.git` after gc, MiB")
+        sizes[root.name] = [before, round(loose - before, 2), _size(root / ".git")]
+    names = (
+        "`.git`, MiB",
+        f"`.git` grown by {COMMITS} commits, MiB",
+        f"`.git` after {COMMITS} commits and gc, MiB",
+    )
     for number, name in enumerate(names):
         sharded, flat = (Samples((sizes[one][number],), "") for one in ("sharded", "flat"))
         yield Row(name, sharded, flat)

@@ -34,6 +34,9 @@ def test_attachments_reach_the_ledger(installed_repo: Machine, job: Any) -> None
         assert other.get_attachment("config") == {"lr": 0.1}
         with pytest.raises(UsageError, match="already"):
             other.log_json("config", {"lr": 0.2})
+        for name in ("metrics.jsonl", "output.log"):
+            with pytest.raises(UsageError, match="when it is closed"):
+                run.log_attachment(name, "text/plain", b"mine")
     (attachment,) = entry(installed_repo)["attachments"]
     assert (attachment["name"], attachment["media_type"]) == ("config", "application/json")
     registry = open_registry(open_layout(installed_repo.path))

@@ -16,6 +16,7 @@ from aexp.model.curves import METRICS_TYPE, decode_points, join
 from aexp.model.oci import Manifest, decode_manifest
 from aexp.registry import Registry, open_registry, run_ref
 from aexp.repo import open_layout
+from aexp.runs import closing
 from aexp.runs.closing import close_attempt
 from aexp.runs.transition import begin_attempt
 from aexp.workspace.active import ActiveAttempt
@@ -62,9 +63,11 @@ def config_of(machine: Machine, manifest: Manifest) -> dict[str, Any]:
 
 
 def curve(machine: Machine, name: str) -> list[tuple[int | None, float]]:
-    """Return the joined curve in the only run's ``metrics.jsonl``."""
-    (listed,) = [a for a in entry(machine)["attachments"] if a["media_type"] == METRICS_TYPE]
-    lines = registry_of(machine).read(listed["digest"]).splitlines()
+    """Return the joined curve in the newest ``metrics.jsonl`` of the only run."""
+    manifest = manifest_of(machine, only_run(machine))
+    assert manifest is not None
+    (layer,) = [each for each in manifest.layers if each.media_type == METRICS_TYPE]
+    lines = registry_of(machine).read(layer.digest).splitlines()
     return [(point.step, point.number) for point in join(decode_points(lines), name)]
 
 
@@ -222,6 +225,25 @@ def test_the_bytes_do_not_depend_on_the_order_of_streams(machine: Machine, job: 
     times = [point.time for point in decode_points(lines)]
     assert times == sorted(times)
     assert len(times) == 150
+
+
+def test_long_curves_go_through_a_file(
+    machine: Machine, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REC-10: in memory that does not grow with them; the bytes are the same."""
+    with run_lifecycle(job):
+        log(**{f"acc_{step}": float(step) for step in range(2500)})
+    small = curve(machine, "acc")
+    monkeypatch.setattr(closing, "_WITH_CONFIG", 100)
+    monkeypatch.setattr(closing, "_IN_MEMORY", 1000)
+    with run_lifecycle(job, again=True):
+        log(acc_2500=2500.0)
+    assert small == [(step, float(step)) for step in range(2500)]
+    assert curve(machine, "acc") == [*small, (2500, 2500.0)]
+    assert {p.name for p in Path(job.path).iterdir()} == {
+        *("signac_statepoint.json", "signac_job_document.json"),
+        *("aexp.lock", "aexp.heartbeat", "streams"),
+    }
 
 
 def test_a_status_set_inside_is_kept_and_the_bytes_are_sealed(machine: Machine, job: Any) -> None:

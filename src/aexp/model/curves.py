@@ -16,6 +16,8 @@ from aexp.model.canonical import decode_number
 from aexp.model.stream import Metric
 
 METRICS_NAME: Final = "metrics.jsonl"
+OUTPUT_NAME: Final = "output.log"
+"""The attachment with a run's captured output."""
 METRICS_TYPE: Final = "application/vnd.aexp.metrics.v1+jsonl"
 """The media type of curves; it holds the version of the format."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aexp.errors import RunClosedError, UsageError
 from aexp.model.attachment import Attachment
 from aexp.model.canonical import encode_number
+from aexp.model.curves import METRICS_NAME, OUTPUT_NAME
 from aexp.model.owner import Owner
 from aexp.model.stream import AttachmentRecord, Metric, Parameter, check_name
-from aexp.recording.attaching import Attaching
+from aexp.recording.attaching import Attaching, Claims
 from aexp.workspace.active import ActiveAttempt, active_attempt
 from aexp.workspace.store import DOCUMENT_FILE, read_document
 
@@ -97,6 +99,19 @@ class ActiveRun(Attaching):
         """Return what this process attached; other processes of the run have their own."""
         return dict(self._attempt.attachments)
 
+    @contextmanager
+    def _claim(self, name: object) -> Iterator[str]:
+        if name in (METRICS_NAME, OUTPUT_NAME):
+            raise UsageError(
+                f"{name} is the name of what a run gets when it is closed",
+                hint="use another name",
+            )
+        with super()._claim(name) as checked:
+            yield checked
+
+    def _claims(self) -> Claims:
+        return self._attempt.keep(_new_claims)
+
     def _registry(self) -> Registry:
         return self._attempt.keep(protected_registry)
 
@@ -117,6 +132,10 @@ class ActiveRun(Attaching):
         except FileNotFoundError:
             return True
         return document.get("attempt_id") != self.attempt_id or "sealed" in document
+
+
+def _new_claims(attempt: ActiveAttempt) -> Claims:
+    return Claims()
 
 
 def protected_registry(attempt: ActiveAttempt) -> Registry:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from aexp.clock import utc_now
@@ -19,8 +18,8 @@ from aexp.errors import AexpError
 from aexp.ledger.promote import describe_run
 from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, compact_bytes
-from aexp.model.curves import METRICS_NAME, METRICS_TYPE, encode_point
-from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest
+from aexp.model.curves import METRICS_NAME, METRICS_TYPE, OUTPUT_NAME, encode_point
+from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest, sha256_digest
 from aexp.model.status import is_terminal
 from aexp.model.stream import Metric, Summary, params_of, unique_names
 from aexp.process import deferred_signals
@@ -36,10 +35,11 @@ RUN_TYPE: Final = "application/vnd.aexp.run.v1+json"
 """The artifact type of a run's manifest."""
 RUN_CONFIG_TYPE: Final = "application/vnd.aexp.run.config.v1+json"
 LOGS_DIR: Final = "logs"
-OUTPUT_NAME: Final = "output.log"
 OUTPUT_TYPE: Final = "text/plain"
 _IN_MEMORY: Final = 16 * 1024 * 1024
 """Curves of more bytes than this go through a file."""
+_WITH_CONFIG: Final = 1024 * 1024
+"""Curves of at most so many bytes are written together with config and manifest."""
 
 
 @dataclass(frozen=True)
@@ -274,23 +274,31 @@ def _seal(sealing: _Sealing) -> Closed:
     try:
         registry = open_registry(sealing.store.layout)
         with registry.lease(f"run {sealing.record.job_id}"):
-            made = [*_put_curves(registry, sealing), *_put_logs(registry, sealing)]
-            attachments = tuple(unique_names([*known, *made]))
-            return Closed(attachments, _publish(registry, sealing, attachments))
+            curves, small = _curves(registry, sealing)
+            made = [*curves, *_put_logs(registry, sealing)]
+            # Ours keep their names, since readers look for them, and stand last.
+            named = unique_names([*made, *known])
+            attachments = (*named[len(made) :], *named[: len(made)])
+            return Closed(attachments, _publish(registry, sealing, attachments, small))
     except (AexpError, OSError, ValueError) as error:
         reason = one_line_of(error, sealing.store.layout)
         return Closed(known, problem=reason)
 
 
-def _put_curves(registry: Registry, sealing: _Sealing) -> list[Attachment]:
+def _curves(registry: Registry, sealing: _Sealing) -> tuple[list[Attachment], list[bytes]]:
+    """Return the attachment with the curves, and its bytes where they are still to be written."""
+    from tempfile import SpooledTemporaryFile
+
     if not sealing.summary.metrics:
-        return []
+        return [], []
     with SpooledTemporaryFile(_IN_MEMORY, dir=str(sealing.record.folder)) as spooled:
         lines = cast("BinaryIO", spooled)
         write_curves(sealing.record, lines)
+        size = lines.tell()
         lines.seek(0)
-        blob = registry.put_stream(lines)
-    return [Attachment(METRICS_NAME, METRICS_TYPE, blob.digest, blob.size, METRICS_NAME)]
+        small = [lines.read()] if size <= _WITH_CONFIG else []
+        digest = sha256_digest(small[0]) if small else registry.put_stream(lines).digest
+    return [Attachment(METRICS_NAME, METRICS_TYPE, digest, size, METRICS_NAME)], small
 
 
 def write_curves(record: RunRecord, target: BinaryIO) -> None:
@@ -319,14 +327,18 @@ def _put_logs(registry: Registry, sealing: _Sealing) -> list[Attachment]:
 
 
 def _publish(
-    registry: Registry, sealing: _Sealing, attachments: tuple[Attachment, ...]
+    registry: Registry,
+    sealing: _Sealing,
+    attachments: tuple[Attachment, ...],
+    small: Sequence[bytes],
 ) -> Descriptor:
+    """Write small curves, config and manifest in this order with one flush, then the ref."""
     from aexp.registry import run_ref
+    from aexp.registry.blobs import missing
     from aexp.registry.refs import SetRef
 
     config = _config(sealing, attachments)
-    items = [config] if attachments else [config, EMPTY_CONFIG]
-    registry.put_many(items)
+    items = [*small, *([] if attachments else [EMPTY_CONFIG]), config]
     layers = tuple(attachment.layer() for attachment in attachments)
     name = run_ref(sealing.store.layout, sealing.record.job_id)
     manifest = Manifest(
@@ -335,7 +347,13 @@ def _publish(
         RUN_TYPE,
         _earlier(registry, name, sealing.record),
     )
-    descriptor = registry.put_manifest(manifest)
+    fresh = set(map(sha256_digest, items))
+    for child in manifest.children():
+        if child.digest not in fresh and not registry.has(child.digest):
+            raise missing(child.digest)
+    data = manifest.encode()
+    registry.put_many([*items, data])
+    descriptor = replace(Descriptor.of(manifest.media_type, data), artifact_type=RUN_TYPE)
     registry.publish(SetRef(name, "run", descriptor.digest))
     return descriptor
 

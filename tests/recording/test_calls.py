@@ -197,6 +197,21 @@ def test_a_result_that_cannot_be_stored(holder: Holder) -> None:
     assert "has no JSON form" in record["output_problem"]
 
 
+class Failing(ReprCodec):
+    """A codec with a fault of its own."""
+
+    encode = staticmethod(lambda value: value.missing)
+
+
+def test_a_codec_that_fails_on_the_result(holder: Holder) -> None:
+    """REC-06: whatever is wrong with it, the result is not lost, and the call is recorded."""
+    with pytest.warns(AttachmentWarning, match="Failing cannot encode a int: AttributeError"):
+        assert holder.log_call(sum, [1, 2], output_codec=Failing) == 3
+    assert holder.calls[0].status == "complete"
+    with pytest.raises(UsageError, match="Failing cannot encode"):
+        holder.log_call(sum, [1, 2], codec=Failing)
+
+
 def test_codecs_of_a_call(holder: Holder) -> None:
     """REC-05, REC-06: one for what goes in, and for what comes out where nothing else fits."""
     holder.log_call(lambda value: {2, *value}, {1}, codec=ReprCodec)

@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aexp import create_run, current_run, run_lifecycle
 from aexp.errors import NotFoundError, RunClosedError, SessionClosedError, UsageError
 from aexp.experiment import ArrayCodec, Experiment
 from aexp.model.attachment import Attachment
@@ -192,6 +195,35 @@ def test_several_processes_of_one_run(installed_repo: Machine) -> None:
     assert sorted((call.input, call.output) for call in holder.calls) == [  # type: ignore[type-var]
         ((0, 3), [0, 0]), ((1, 3), [0, 1]), ((2, 3), [0, 2]),
     ]  # fmt: skip
+
+
+def test_several_threads_of_one_run(installed_repo: Machine) -> None:
+    """REC-01, REC-06: each thread asks for the current run, and still no number is given twice."""
+    job = create_run(None, {"seed": 0}, repo_root=installed_repo.path)
+    barrier = threading.Barrier(8)
+    refused: list[UsageError] = []
+
+    def work(number: int) -> None:
+        run = current_run()
+        assert run is not None
+        barrier.wait()
+        run.log_call(divmod, number, 3)
+        try:
+            run.log_json("one", number)
+        except UsageError as error:
+            refused.append(error)
+
+    with run_lifecycle(job):
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        open_run = current_run()
+        assert open_run is not None
+        calls = open_run.calls
+    assert [call.number for call in calls] == list(range(8))
+    assert sorted(call.inputs[0] for call in calls) == list(range(8))  # type: ignore[type-var]
+    assert len(refused) == 7
+    names = [item["name"] for item in entry(installed_repo)["attachments"]]
+    assert not any(name.endswith(" (2)") for name in names)
 
 
 def test_the_environment_of_a_run(installed_repo: Machine) -> None:

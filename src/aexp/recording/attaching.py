@@ -6,6 +6,7 @@ Everything that can be refused is refused before the first byte is written.
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
     from aexp.registry.store import Progress
 
 T = TypeVar("T")
-_claiming = threading.Lock()
+
+
+class Claims:
+    """The names that are being attached just now, and the number of the next call."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.names: set[str] = set()
+        self.next_call = 0
 
 
 class Attaching(Readable):
@@ -253,32 +262,38 @@ class Attaching(Readable):
         with self._claim_free(checked):
             yield checked
 
+    def _claims(self) -> Claims:
+        """Return the claims of this process: the same for all objects of one run or session."""
+        # With the process in its name: a lock that was held at a fork is never released.
+        made: Claims = self.__dict__.setdefault(f"_claims_{os.getpid()}", Claims())
+        return made
+
     def _claim_call(self) -> int:
         """Return the number of the next recorded call, which nobody else gets."""
-        with _claiming:
-            number: int = self.__dict__.get("_next_call", 0)
-            known = self._attachments()
+        claims = self._claims()
+        with claims.lock:
+            known, number = self._attachments(), claims.next_call
             while any(f"{RESERVED}{number}{part}" in known for part in ("", "/input")):
                 number += 1
-            self.__dict__["_next_call"] = number + 1
+            claims.next_call = number + 1
         return number
 
     @contextmanager
     def _claim_free(self, name: str) -> Iterator[None]:
         self._check_open()
-        with _claiming:
-            claimed: set[str] = self.__dict__.setdefault("_claimed_names", set())
-            if name in claimed or name in self._attachments():
+        claims = self._claims()
+        with claims.lock:
+            if name in claims.names or name in self._attachments():
                 raise UsageError(
                     f"there is an attachment {name!r} already",
                     hint="attachments are never replaced; use another name",
                 )
-            claimed.add(name)
+            claims.names.add(name)
         try:
             yield
         finally:
-            with _claiming:
-                claimed.discard(name)
+            with claims.lock:
+                claims.names.discard(name)
 
 
 def _with(name: str, suffix: str) -> str:

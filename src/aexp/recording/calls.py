@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aexp import clock
-from aexp.errors import AexpError, AttachmentWarning, UsageError
+from aexp.errors import AexpError, AttachmentWarning, MissingExtraError, UsageError
 from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.credentials import redact_secrets
@@ -144,7 +144,7 @@ def _called(recorder: _Recorder, work: Work, record: dict[str, Json]) -> Any:
     if result is not None:
         try:
             stored = _encoded(result, work.output_codec, otherwise=work.codec)
-        except UsageError as error:
+        except (UsageError, MissingExtraError) as error:
             # The work is done, and perhaps took hours: the caller gets its result all the same.
             record["output_problem"] = error.message
             warnings.warn(

@@ -177,9 +177,17 @@ def encode_with(codec: Codec[Any], value: object) -> bytes:
     """Return what ``codec`` makes of ``value``.
 
     Raises:
-        UsageError: it made something other than bytes.
+        UsageError: it does not take the value, or made something other than bytes.
     """
-    data = codec.encode(value)
+    try:
+        data = codec.encode(value)
+    except AexpError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{_name(codec)} cannot encode a {type(value).__name__}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(data, bytes | bytearray | memoryview):
         raise UsageError(f"{_name(codec)}.encode returned a {type(data).__name__}, not bytes")
     return bytes(data)

@@ -123,12 +123,21 @@ def test_a_wrong_manifest_is_never_followed(
     whole, fake = seal(registry, b"true"), seal(registry, b"false")
     push(layout, registry, folder_remote(shared), [parcel(whole), parcel(fake)])
     (shared / blob_path(whole.digest)).write_bytes(registry.read(fake.digest))
-    with pytest.raises(CorruptDataError, match="damaged; it was not taken"):
-        pull(other, folder_remote(shared), [run_parcel(whole.digest)])
-    assert other.refs() == []
+    parcels = [run_parcel(whole.digest, "1" * 32), run_parcel(fake.digest, "2" * 32)]
+    report = pull(other, folder_remote(shared), parcels)
+    assert list(report.problems) == [whole.digest]
+    assert "damaged; it was not taken" in report.problems[whole.digest]
+    assert (report.done, len(other.refs())) == (["2" * 32], 1)
     (shared / blob_path(whole.digest)).unlink()
-    with pytest.raises(NotFoundError, match="not on lab"):
-        pull(other, folder_remote(shared), [run_parcel(whole.digest)])
+    report = pull(other, folder_remote(shared), parcels[:1])
+    assert report.problems == {whole.digest: f"{whole.digest} is not on lab"}
+    assert report.done == []
+    above = seal(registry, b"above", subject=whole)
+    push(layout, registry, folder_remote(shared), [parcel(above)])
+    (shared / blob_path(whole.digest)).unlink()
+    report = pull(other, folder_remote(shared), [run_parcel(above.digest, "3" * 32)])
+    assert (list(report.problems), report.done) == ([whole.digest], [])
+    assert not other.has(above.digest)
 
 
 def test_what_did_not_arrive_whole_is_sent_again(

@@ -259,13 +259,13 @@ def pull(
 ) -> TransferReport:
     """Copy parcels from a remote into the registry, and set their refs.
 
-    What is here already is not fetched again, and what was interrupted continues. A blob that is
+    What is here already is not fetched again, and what was interrupted continues. What is
     missing or damaged on the remote is reported; the parcels that need it get no ref, and the
     others are completed.
 
     Raises:
-        NotFoundError: the remote has nothing, or a manifest is not on it.
-        CorruptDataError: a manifest on the remote is damaged.
+        NotFoundError: the remote has nothing at all.
+        CorruptDataError: something that was named is no manifest.
         TransferError: the remote refuses, or was unavailable until the tries were used up.
         RefConflictError: a local ref was changed meanwhile.
     """
@@ -282,7 +282,7 @@ def pull(
         if not options.dry_run:
             # Before anything is looked at: what is found here now may not go before it is named.
             stack.enter_context(registry.lease(f"pull from {remote.shown}"))
-        closure = find_closure(_roots(parcels), partial(_load, mover, registry))
+        closure = find_closure(_roots(parcels), partial(_load, mover, registry, report.problems))
         sizes = _all_sizes(closure, parcels)
         needed = {d: s for d, s in sizes.items() if not _keep(registry, d, s, options)}
         report.there = [blob for blob in as_blobs(sizes) if blob.digest not in needed]
@@ -364,20 +364,27 @@ def _keep(registry: Registry, digest: str, size: int, options: Options) -> bool:
     return True
 
 
-def _load(mover: Mover, registry: Registry, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield the bytes of manifests, from here where they are here."""
+def _load(
+    mover: Mover, registry: Registry, problems: dict[str, str], digests: Iterable[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the bytes of manifests, from here where they are here; note those there are not."""
 
-    def load(digest: str) -> tuple[str, bytes]:
+    def load(digest: str) -> tuple[str, bytes | str]:
         if registry.has(digest):
             with contextlib.suppress(NotFoundError, CorruptDataError):
                 return digest, registry.read(digest)
         path = blob_path(digest)
-        data = mover.ask(lambda: mover.remote.read(path, LARGEST_MANIFEST))
-        if sha256_digest(data) != digest:
-            raise wrong(mover, digest)
-        return digest, data
+        try:
+            data = mover.ask(lambda: mover.remote.read(path, LARGEST_MANIFEST))
+        except NotFoundError:
+            return digest, f"{digest} is not on {mover.remote.shown}"
+        return digest, data if sha256_digest(data) == digest else wrong(mover, digest).message
 
-    return mover.each(load, list(digests))
+    for digest, found in mover.each(load, list(digests)):
+        if isinstance(found, str):
+            problems[digest] = found
+        else:
+            yield digest, found
 
 
 def find_refs(

@@ -17,7 +17,8 @@ from aexp.errors import CorruptDataError, StorageError, UsageError
 from aexp.model.oci import Descriptor, sha256_digest
 from aexp.process import this_process
 from aexp.registry import Registry, gc, prune_anonymous
-from aexp.registry.collect import Protected, collect
+from aexp.registry.collect import collect
+from aexp.registry.survey import Protected
 from aexp.storage.shared_lock import LocksUnsupportedError
 from tests.registry.stocked import (
     digests,

@@ -11,99 +11,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from aexp.clock import utc_now
-from aexp.errors import AexpError, CorruptDataError
-from aexp.registry import leases
-from aexp.registry.marking import Marks, below, may_be_manifest, parents_first
-from aexp.registry.refs import RUN, Ref
+from aexp.registry.marking import below, parents_first
+from aexp.registry.refs import RUN
 from aexp.registry.report import Blobs, GcReport
-from aexp.registry.store import LARGEST_MANIFEST, Registry
-from aexp.storage.atomic import TEMP_SUFFIX
+from aexp.registry.store import Registry
+from aexp.registry.survey import Ages, Protected, Survey, blob_folder, children_of, survey
 from aexp.storage.shared_lock import LocksUnsupportedError
 
 BATCH: Final = 256
-"""Candidates per hold of the lock: some milliseconds, during which writers wait."""
+"""Candidates per hold of the lock, at most."""
 
-LEASE_MARGIN_S: Final = 2.0
-"""File systems round times, by up to two seconds; a lease protects what is that much older."""
-
-_SMALLEST_MANIFEST: Final = 64
-_HEAD: Final = 64
-_LOOKS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Protected:
-    """What is kept besides the refs, and whose the refs are.
-
-    Attributes:
-        digests: blobs that findings cite (GC-06), here or not.
-        manifests: those of them that are manifests for sure.
-        repository: the id of the repository that asks, None when it has none yet.
-    """
-
-    digests: frozenset[str] = frozenset()
-    manifests: frozenset[str] = frozenset()
-    repository: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A file as the survey saw it: bytes, and seconds since 1970."""
-
-    size: int
-    mtime: float
-
-
-@dataclass
-class Survey:
-    """What there is, what is reachable, and what could go.
-
-    Attributes:
-        refs: all refs.
-        marks: what they and the citations reach.
-        by_refs: the size of what the refs alone reach, by digest.
-        present: every blob.
-        candidates: unreachable blobs that may be deleted, with their sizes.
-        deferred: unreachable blobs that may not be deleted yet.
-        missing: what the refs reach and is not there.
-        leftovers: old temporary files, with their sizes.
-        live: the leases that count.
-        dead: the files of those that do not.
-    """
-
-    refs: list[Ref]
-    marks: Marks
-    by_refs: dict[str, int]
-    present: dict[str, State]
-    candidates: dict[str, int] = field(default_factory=dict)
-    deferred: dict[str, int] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    leftovers: dict[Path, int] = field(default_factory=dict)
-    live: list[leases.Lease] = field(default_factory=list)
-    dead: list[Path] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ages:
-    """How old a file must be to go: older than the grace period, and than every live lease."""
-
-    latest: float
-    before: float
-
-    @classmethod
-    def now(cls, grace_s: int, live: Iterable[leases.Lease]) -> _Ages:
-        since = min((lease.since for lease in live), default=float("inf"))
-        return cls(utc_now().timestamp() - grace_s, since - LEASE_MARGIN_S)
-
-    def allow(self, mtime: float) -> bool:
-        return mtime <= self.latest and mtime < self.before
+HOLD_S: Final = 0.02
+"""How long writers are kept waiting at a time, in seconds: a busy disk may take that for a few."""
 
 
 def collect(
@@ -143,130 +69,6 @@ def collect(
     )
 
 
-# --- survey --------------------------------------------------------------------------------------
-
-
-def survey(
-    registry: Registry, grace_s: int, protected: Protected, *, with_edges: bool = False
-) -> Survey:
-    """Look at everything; nothing on the disk is changed.
-
-    Args:
-        registry: one that exists.
-        grace_s: seconds that a blob must be old to be a candidate.
-        protected: what is kept besides what the refs reach.
-        with_edges: keep who names whom in the marks.
-    """
-    _check_refs(registry)
-    # The blobs come first: what is written after this look is in no list.
-    present = {digest: State(s.st_size, s.st_mtime) for digest, s in registry.blobs()}
-    seen = _marked(registry, present, with_edges)
-    seen.missing = {
-        digest: size
-        for digest, size in seen.by_refs.items()
-        if digest not in present and not registry.has(digest)
-    }
-    _mark_cited(registry, seen, protected)
-    held = list(leases.read_all(registry.root / "leases"))
-    seen.live = [lease for lease in held if lease.is_live()]
-    seen.dead = [lease.path for lease in held if lease not in seen.live]
-    ages = _Ages.now(grace_s, seen.live)
-    _sort(registry, seen, ages)
-    seen.leftovers = dict(_old_files(registry.root, ages))
-    return seen
-
-
-def _check_refs(registry: Registry) -> None:
-    """Refuse a database that was emptied: without refs, everything would be an orphan."""
-    path = registry.root / "registry.sqlite"
-    if path.stat().st_size == 0:
-        raise CorruptDataError(
-            f"{path} is empty, so nobody can tell what is reachable",
-            hint="restore it from a backup of the registry",
-        )
-
-
-def _marked(registry: Registry, present: dict[str, State], with_edges: bool) -> Survey:
-    refs = registry.refs()
-    for _ in range(_LOOKS):
-        marks = Marks(registry.manifest, with_edges=with_edges)
-        marks.add(ref.digest for ref in refs)
-        if marks.are_whole:
-            break
-        # A ref that was removed meanwhile, and its manifest collected by another process, is
-        # nothing that is missing.
-        before, refs = refs, registry.refs()
-        if refs == before:
-            break
-    return Survey(refs, marks, dict(marks.reached), present)
-
-
-def _mark_cited(registry: Registry, seen: Survey, protected: Protected) -> None:
-    here = [digest for digest in protected.digests if digest in seen.present]
-    manifests = {
-        digest
-        for digest in here
-        if digest in protected.manifests
-        or _children(registry, digest, seen.present[digest].size) is not None
-    }
-    seen.marks.add(sorted(manifests), required=False)
-    seen.marks.keep(here)
-
-
-def _sort(registry: Registry, seen: Survey, ages: _Ages) -> None:
-    """Tell candidates from blobs that may not go yet."""
-    for digest, state in seen.present.items():
-        if digest in seen.marks.reached:
-            continue
-        group = seen.candidates if ages.allow(state.mtime) else seen.deferred
-        group[digest] = state.size
-    # A manifest that somebody has just written, and will publish, may name old blobs.
-    recent = Marks(registry.manifest)
-    recent.add(
-        (
-            digest
-            for digest, size in seen.deferred.items()
-            if _children(registry, digest, size) is not None
-        ),
-        required=False,
-    )
-    spared = seen.candidates.keys() & recent.reached.keys()
-    if not seen.marks.are_whole:  # then nobody knows what else is reachable (trap 37)
-        spared = set(seen.candidates)
-    for digest in spared:
-        seen.deferred[digest] = seen.candidates.pop(digest)
-
-
-def _children(registry: Registry, digest: str, size: int) -> frozenset[str] | None:
-    """Return what a blob names when it is a whole manifest, else None."""
-    if not _SMALLEST_MANIFEST <= size <= LARGEST_MANIFEST:
-        return None
-    try:
-        with open(registry.path(digest), "rb", buffering=0) as stream:
-            if not may_be_manifest(stream.read(_HEAD)):
-                return None
-        manifest = registry.manifest(digest)
-    except (OSError, AexpError):
-        return None
-    return frozenset(child.digest for child in manifest.children())
-
-
-def _old_files(root: Path, ages: _Ages) -> Iterator[tuple[Path, int]]:
-    """Yield what killed processes left in the folders for temporary files (REG-04, trap 38)."""
-    for folder, suffix in (("tmp", ""), ("leases", TEMP_SUFFIX)):
-        with contextlib.suppress(FileNotFoundError), os.scandir(root / folder) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    found = entry.stat(follow_symlinks=False)
-                    usual = stat.S_ISREG(found.st_mode) and entry.name.endswith(suffix)
-                    if usual and ages.allow(found.st_mtime):
-                        # With a second name it is a blob's content, whose place is not freed.
-                        yield Path(entry.path), found.st_size if found.st_nlink == 1 else 0
-
-
-# --- deleting ------------------------------------------------------------------------------------
-
-
 class _Sweep:
     """Deletes the candidates of a survey, each looked at once more."""
 
@@ -274,6 +76,7 @@ class _Sweep:
         self._registry = registry
         self._seen = seen
         self._grace_s = grace_s
+        self._folder = blob_folder(registry)
         self._children: dict[str, frozenset[str]] = {}
         self._spared: set[str] = set()
         self._known: int | None = None
@@ -290,13 +93,11 @@ class _Sweep:
         order = self._order()
         try:
             with self._registry.watched_refs() as version:
-                for start in range(0, len(order), BATCH):
+                while order:
                     with _alone(self._registry):
                         if not self._are_marks_whole(version()):
                             return
-                        ages = self._ages()
-                        for digest in order[start : start + BATCH]:
-                            self._delete(digest, ages)
+                        self._delete_some(order)
                 if self._seen.leftovers:
                     with _alone(self._registry):
                         self._delete_leftovers()
@@ -305,17 +106,26 @@ class _Sweep:
             if isinstance(error, LocksUnsupportedError):
                 raise
 
-    def _order(self) -> list[str]:
+    def _delete_some(self, order: deque[str]) -> None:
+        """Take candidates from the front of ``order``, for as long as the lock may be held."""
+        ages = self._ages()
+        until = time.monotonic() + HOLD_S
+        for _ in range(min(BATCH, len(order))):
+            self._delete(order.popleft(), ages)
+            if time.monotonic() > until:
+                break
+
+    def _order(self) -> deque[str]:
         """Return the candidates, each manifest before what it names."""
         for digest, size in self._seen.candidates.items():
-            children = _children(self._registry, digest, size)
+            children = children_of(self._registry, digest, size, self._folder)
             if children is not None:
                 self._children[digest] = children
         leaves = [digest for digest in self._seen.candidates if digest not in self._children]
-        return parents_first(self._children) + leaves
+        return deque(parents_first(self._children) + leaves)
 
-    def _ages(self) -> _Ages:
-        return _Ages.now(self._grace_s, self._registry.live_leases())
+    def _ages(self) -> Ages:
+        return Ages.now(self._grace_s, self._registry.live_leases())
 
     def _are_marks_whole(self, version: int) -> bool:
         """Mark what refs reach that were published since; return whether all of it is known."""
@@ -327,9 +137,9 @@ class _Sweep:
             self.failure = "a manifest that was published meanwhile cannot be read"
         return marks.are_whole
 
-    def _delete(self, digest: str, ages: _Ages) -> None:
+    def _delete(self, digest: str, ages: Ages) -> None:
         size = self._seen.candidates[digest]
-        path = self._registry.path(digest)
+        path = f"{self._folder}{digest[7:]}"
         try:
             touched = not ages.allow(os.stat(path).st_mtime)
         except FileNotFoundError:  # another collection was quicker

@@ -12,13 +12,14 @@ from aexp import settings
 from aexp.errors import AmbiguousIdError, CitedError, NotARepositoryError, NotFoundError, UsageError
 from aexp.model.duration import parse_duration
 from aexp.model.ids import resolve_prefix
-from aexp.registry.collect import Protected, collect
+from aexp.registry.collect import collect
 from aexp.registry.lookup import LISTED, find_artifact
 from aexp.registry.places import known_repository_id, open_registry
 from aexp.registry.prune import prune_refs
 from aexp.registry.refs import ANONYMOUS, CHECKPOINT, RUN, Ref
 from aexp.registry.report import GcReport, PruneReport
 from aexp.registry.store import Registry
+from aexp.registry.survey import Protected
 from aexp.repo import Layout, open_layout
 from aexp.retention.cited import Cited, read_cited
 

@@ -13,8 +13,8 @@ from aexp.errors import AexpError, AmbiguousIdError, NotFoundError, UsageError
 from aexp.model.attachment import NAME
 from aexp.model.canonical import Json
 from aexp.model.duration import format_duration, parse_duration
-from aexp.registry.collect import LEASE_MARGIN_S, Survey, survey
 from aexp.registry.refs import RUN, Ref
+from aexp.registry.survey import LEASE_MARGIN_S, Survey, survey
 from aexp.retention.cleaning import GRACE_PERIOD, Place, open_place
 
 State = Literal["kept", "deferred", "candidate", "absent"]

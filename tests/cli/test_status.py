@@ -66,7 +66,7 @@ def test_everything_that_is_to_be_done(two_machines: TwoMachines) -> None:
         "- 1 ledger file with errors: aexp validate",
         "- 1 run whose process is gone: aexp recover",
         "- 1 ended run not in the ledger: aexp ledger backfill",
-        "- 1 ledger entry not committed: aexp ledger backfill",
+        "- 1 ledger file not committed: aexp ledger backfill",
         "- 1 commit not pushed: git push",
         "which is unknown here: aexp sync",
         "more such citations: aexp validate",

@@ -32,7 +32,7 @@ def filled(installed_repo: Machine) -> Registry:
 def test_ls(filled: Registry, installed_repo: Machine) -> None:
     """SES-07: artifacts are listed, checkpoints never; runs when they are asked for."""
     lines = installed_repo.aexp_fast("registry", "ls").stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["name", "E000", "my run", "anonymous/1"]
+    assert [line.split("  ")[0] for line in lines] == ["NAME", "E000", "my run", "anonymous/1"]
     assert all(len(line) <= 80 for line in lines)
     assert "run/0123/4567" in installed_repo.aexp_fast("registry", "ls", "--runs").stdout
     found = json.loads(installed_repo.aexp_fast("registry", "ls", "--format", "json").stdout)

@@ -73,16 +73,16 @@ def ls(
         return
     if not refs:
         say(
-            f"No artifacts in {registry.root}."
+            "no artifacts"
             if registry.exists()
-            else f"There is no registry at {registry.root} yet."
+            else f"no artifacts: there is no registry at {registry.root} yet"
         )
         return
     rows = [
         (ref.name, ref.kind, _shown_digest(registry, ref.digest), _shown_time(ref.updated_at))
         for ref in refs
     ]
-    table(("name", "kind", "digest", "changed"), rows)
+    table(("NAME", "KIND", "DIGEST", "CHANGED"), rows)
 
 
 def _shown_digest(registry: Registry, digest: str) -> str:
@@ -127,7 +127,7 @@ def inspect(name: _Name, root: RegistryRoot = None, output: TextFormat = "text")
     if manifest.subject is not None:
         say(f"parent         {manifest.subject.digest}")
     for key, value in sorted(manifest.annotations.items()):
-        say(f"{key}  {value}")
+        say(f"  {key} = {value}")
     rows = [
         (
             _label(part),
@@ -139,7 +139,7 @@ def inspect(name: _Name, root: RegistryRoot = None, output: TextFormat = "text")
     ]
     if rows:
         say()
-        table(("part", "media type", "size", "digest"), rows)
+        table(("PART", "MEDIA TYPE", "SIZE", "DIGEST"), rows)
 
 
 def _parts(manifest: Manifest | Index) -> list[Descriptor]:
@@ -185,7 +185,7 @@ def verify(
     if output == "json":
         say_json(report.to_json())
     elif not report.exists:
-        say(f"There is no registry at {registry.root}.")
+        say(f"there is no registry at {registry.root}")
     else:
         say(
             f"{count(report.refs, 'ref')}, {count(report.blobs, 'blob')},"

@@ -86,7 +86,7 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
         count = _number(len(found.unpromoted), "ended run")
         yield f"{count} not in the ledger", "aexp ledger backfill"
     if found.uncommitted:
-        count = _number(len(found.uncommitted), "ledger entry", "ledger entries")
+        count = _number(len(found.uncommitted), "ledger file")
         yield f"{count} not committed", "aexp ledger backfill"
     if found.uncommitted_indexes:
         count = _number(len(found.uncommitted_indexes), "run index", "run indexes")

@@ -35,6 +35,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (8, b"WEBP", "image/webp"),
     (0, b"II*\x00", "image/tiff"),
     (0, b"MM\x00*", "image/tiff"),
+    (0, b"II+\x00", "image/tiff"),
+    (0, b"MM\x00+", "image/tiff"),
     (0, b"%PDF-", "application/pdf"),
     (0, b"\x93NUMPY", NPY),
     (0, b"PAR1", PARQUET),
@@ -96,6 +98,8 @@ _BY_NAME = {
     ".zst": "application/zstd",
     ".sqlite": "application/vnd.sqlite3",
 }
+_MARKED = frozenset(media_type for _, _, media_type in _MAGIC) - {"application/x-tar"}
+"""What cannot be without its mark. (Old tar archives have none.)"""
 _FAMILIES = {
     "video/mp4": frozenset(
         {"video/mp4", "audio/mp4", "video/quicktime", "image/heic", "image/avif"}
@@ -137,11 +141,14 @@ def media_type_of(head: bytes, size: int, filename: str) -> str:
         return named if named in _ZIPPED.values() and named is not None else _zip(head)
     if magic is not None:
         return named if named in _FAMILIES.get(magic, ()) and named is not None else magic
-    if not head:
-        return named or UNKNOWN
+    if named in _MARKED:
+        named = None  # it would have its mark
+    is_named_text = named is not None and _is_textual(named)
+    if not head:  # an empty text is one, an empty JSON or picture is none
+        return named if named is not None and is_named_text and not _is_json(named) else UNKNOWN
     text = _text(head, whole=len(head) >= size)
     if text is None:
-        return named if named is not None and not _is_textual(named) else UNKNOWN
+        return UNKNOWN if named is None or is_named_text else named
     return _kind_of_text(text, len(head) >= size, named)
 
 
@@ -196,6 +203,8 @@ def _is_json(media_type: str) -> bool:
 def _kind_of_text(text: str, whole: bool, named: str | None) -> str:
     content = _json_kind(text, whole)
     if named is not None and _is_json(named):
+        if content is None and _is_json_text(text.strip(), whole):  # a single number, a string
+            content = JSON
         one, lines = content == JSON, content in (JSON, JSON_LINES)
         return named if (lines if named == JSON_LINES else one) else content or TEXT
     if named is not None and _is_textual(named):

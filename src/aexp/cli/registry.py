@@ -148,8 +148,11 @@ def _parts(manifest: Manifest | Index) -> list[Descriptor]:
 
 def _label(part: Descriptor) -> str:
     from aexp.model.attachment import NAME, TITLE
+    from aexp.model.session import RUN_ANNOTATION
 
-    return part.annotations.get(NAME) or part.annotations.get(TITLE) or "-"
+    name = part.annotations.get(NAME) or part.annotations.get(TITLE) or "-"
+    run = part.annotations.get(RUN_ANNOTATION)
+    return name if run is None else f"{name} (run {run})"
 
 
 def _manifest_json(

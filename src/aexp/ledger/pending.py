@@ -14,10 +14,12 @@ PENDING_DIR: Final = ".aexp/pending"
 
 def mark_pending(layout: Layout, job_id: str) -> None:
     """Note that a run is about to end, so that a killed promotion is seen later (RUN-04)."""
-    path = layout.root / PENDING_DIR / job_id
+    folder = layout.root / PENDING_DIR
+    mark = f"{folder}{os.sep}{job_id}"
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o666))
 
 
 def clear_pending(layout: Layout, job_id: str) -> None:

@@ -401,10 +401,9 @@ def _keep_mode(fd: int, path: str | Path) -> None:
 def _temp_folder(path: Path, tmp_dir: Path | None) -> Path:
     if tmp_dir is None:
         return path.parent
+    beside = path.parent  # whoever writes there has made it
     make_folder(tmp_dir)
-    make_folder(path.parent)
-    same = tmp_dir.stat().st_dev == path.parent.stat().st_dev
-    return tmp_dir if same else path.parent
+    return tmp_dir if os.stat(tmp_dir).st_dev == os.stat(beside).st_dev else beside
 
 
 def _write_all(fd: int, data: bytes) -> None:

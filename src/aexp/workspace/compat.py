@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aexp.errors import UsageError
 from aexp.workspace.store import RunStore
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from signac.job import Job as Job
 
 
+_STORE: Final = "_aexp_store"
 _projects = threading.local()
 """The projects that a thread has opened: signac reads its settings anew for each."""
 
@@ -32,7 +33,15 @@ def open_project(store: RunStore) -> Project:
 
 def open_job(store: RunStore, job_id: str) -> Job:
     """Return run ``job_id`` as a signac job."""
-    return open_project(store).open_job(id=job_id)
+    job = open_project(store).open_job(id=job_id)
+    setattr(job, _STORE, store)
+    return job
+
+
+def store_of(job: Any) -> RunStore | None:
+    """Return the run store that :func:`open_job` took a job from, None for any other job."""
+    store = getattr(job, _STORE, None)
+    return store if isinstance(store, RunStore) else None
 
 
 def job_folder(job: Any) -> tuple[str, Path]:

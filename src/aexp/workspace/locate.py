@@ -8,7 +8,7 @@ from typing import Any
 
 from aexp.errors import NotARepositoryError
 from aexp.repo import Layout, open_layout
-from aexp.workspace.compat import job_folder
+from aexp.workspace.compat import job_folder, store_of
 from aexp.workspace.store import DOCUMENT_FILE, RunStore, read_document
 
 
@@ -24,6 +24,9 @@ def locate(job: Any, repo_root: str | Path | None = None) -> tuple[RunStore, str
         UsageError: ``job`` is no run.
     """
     job_id, folder = job_folder(job)
+    known = store_of(job) if repo_root is None else None
+    if known is not None and known.folder(job_id) == folder:
+        return known, job_id
     return RunStore(layout_of(folder, repo_root)), job_id
 
 

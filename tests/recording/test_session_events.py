@@ -336,3 +336,26 @@ def test_the_session_is_protected_while_it_is_open(repo: Machine) -> None:
     assert [lease.what for lease in registry.live_leases()] == [f"session {experiment.session_id}"]
     experiment.commit()
     assert registry.live_leases() == []
+
+
+def test_collecting_garbage_beside_an_open_session(repo: Machine) -> None:
+    """GC-03, trap 36: with no grace at all, nothing that an open session wrote is taken."""
+    experiment = Experiment("n")
+    experiment.log_json("early", [1, 2, 3])
+    with experiment.run(x=1) as run:
+        run.log_json("closed", "a")
+    run = experiment.run(x=2)
+    run.log_json("open", "b")
+    repo.aexp("registry", "gc", "--delete", "--grace-period", "0s")
+    run.log_json("after", "c")
+    run.finish()
+    experiment.close()
+    repo.aexp("registry", "gc", "--delete", "--grace-period", "0s")
+    again = Experiment.restore_from_checkpoint("n")
+    again.commit()
+    repo.aexp("registry", "gc", "--delete", "--grace-period", "0s")
+    loaded = Experiment.load("n")
+    assert loaded.get_attachment("early") == [1, 2, 3]
+    assert [loaded.runs[1].get_attachment(name) for name in ("open", "after")] == ["b", "c"]
+    assert loaded.runs[0].get_attachment("closed") == "a"
+    repo.aexp_fast("registry", "verify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -20,6 +21,7 @@ from aexp.errors import (
     OpenRunsError,
     RunBusyError,
     RunClosedError,
+    SessionClosedError,
     UnsafeValueError,
     UsageError,
 )
@@ -77,6 +79,7 @@ def test_reuse_is_signacs_plain_identity(repo: Machine) -> None:
     assert [run.parameters for run in second.runs] == [{"lr": 0.1}, {"lr": 0.1, "n": 2}]
     with second.run(reuse=True, lr=0.1), pytest.raises(RunBusyError):
         second.run(reuse=True, lr=0.1)
+    second.commit()  # the run that did not come about keeps nobody from it
 
 
 def test_the_number_of_a_reused_run_is_not_given_again(repo: Machine) -> None:
@@ -209,6 +212,47 @@ def test_eight_threads_and_eight_runs(repo: Machine) -> None:
         assert run.parameters["own"] == worker
         assert run.get_attachment("result") == {"worker": worker}
         assert [p.number for p in run.metrics("value")] == [worker * 1000 + s for s in range(200)]
+
+
+def test_committing_while_threads_record(repo: Machine) -> None:
+    """SES-06: a run or an attachment is in the artifact, or its caller is told; nothing between."""
+    experiment = Experiment("n")
+    begun: list[int] = []
+    attached: list[str] = []
+    told: list[BaseException] = []
+
+    def runs() -> None:
+        try:
+            while True:
+                with experiment.run() as run:
+                    pass
+                begun.append(run.run_id)
+        except SessionClosedError as error:
+            told.append(error)
+
+    def attachments() -> None:
+        try:
+            for number in range(100_000):
+                experiment.log_json(str(number), number)
+                attached.append(str(number))
+        except SessionClosedError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=work) for work in (runs, runs, attachments)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 30
+    while experiment.status == "running":
+        assert time.monotonic() < deadline
+        with contextlib.suppress(OpenRunsError):
+            experiment.commit()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 3
+    loaded = Experiment.load("n")
+    assert [run.run_id for run in loaded.runs] == sorted(begun)
+    assert loaded.attachment_names == attached
+    assert set(statuses(repo)) <= {"complete"}
 
 
 def test_eight_threads_in_one_run(repo: Machine) -> None:

@@ -11,12 +11,7 @@ from dataclasses import dataclass, replace
 
 import aexp
 from aexp.clock import utc_now
-from aexp.errors import (
-    AexpError,
-    LedgerPromotionWarning,
-    OpenRunsError,
-    RefConflictError,
-)
+from aexp.errors import AexpError, LedgerPromotionWarning, RefConflictError
 from aexp.ledger.experiments import clear_mark, encode_record, mark_commit, write_record
 from aexp.model.oci import EMPTY_CONFIG
 from aexp.model.session import ExperimentFacts, check_session_name
@@ -57,19 +52,20 @@ def commit(session: Session, name: str | None, *, replace_name: bool) -> Sealed:
         StorageError: the disk refused.
     """
     with session.saving:
-        session.check_open()
-        _refuse_open_runs(session)
-        called = session.facts.name if name is None else check_session_name(name)
-        session.seal_rest()
-        sealed = _put(session, called)
-        _refuse_open_runs(session)
-        record = encode_record(
-            session.layout, sealed.descriptor.digest, sealed.descriptor.size, sealed.facts
-        )
-        _publish(session, sealed, replace_name, record)
+        session.freeze()
+        try:
+            called = session.facts.name if name is None else check_session_name(name)
+            session.seal_rest()
+            sealed = _put(session, called)
+            digest, size = sealed.descriptor.digest, sealed.descriptor.size
+            record = encode_record(session.layout, digest, size, sealed.facts)
+            _publish(session, sealed, replace_name, record)
+        except BaseException:
+            session.thaw()
+            raise
         session.end("committed")
     try:
-        write_record(session.layout, sealed.descriptor.digest, record)
+        write_record(session.layout, digest, record)
     except (AexpError, OSError) as error:
         warnings.warn(
             f"the session is committed, but its record in the ledger could not be written: {error};"
@@ -78,19 +74,6 @@ def commit(session: Session, name: str | None, *, replace_name: bool) -> Sealed:
             stacklevel=3,
         )
     return sealed
-
-
-def _refuse_open_runs(session: Session) -> None:
-    with session.lock:
-        found = sorted(session.open_runs.items())
-    if not found:
-        return
-    named = ", ".join(f"run {number} ({run.job_id[:8]})" for number, run in found[:5])
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    raise OpenRunsError(
-        f"{named}{more} of this session {'is' if len(found) == 1 else 'are'} open",
-        hint="close them: for run in experiment.open_runs: run.finish()",
-    )
 
 
 def _put(session: Session, name: str | None) -> Sealed:

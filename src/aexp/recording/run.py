@@ -261,13 +261,14 @@ def open_run(session: Session, statepoint: Mapping[str, object], *, reuse: bool)
     identity, number = point, session.take_number()
     if not reuse:
         identity = {**point, SESSION_KEY: session.session_id, SESSION_RUN_KEY: number}
-    code = code_state(session.layout)
+    made = None
     try:
+        code = code_state(session.layout)
         made = create(session.layout, session.experiment_id, identity, missing="allow", code=code)
+        return _begin(session, number, made.job_id, identity, code, reuse)
     except BaseException as error:
-        session.give_back(number, certain=isinstance(error, UsageError))
+        session.give_back(number, certain=made is None and isinstance(error, UsageError))
         raise
-    return _begin(session, number, made.job_id, identity, code, reuse)
 
 
 def _begin(

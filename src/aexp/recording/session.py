@@ -17,6 +17,7 @@ from aexp.clock import utc_now
 from aexp.errors import (
     AexpError,
     CheckpointWarning,
+    OpenRunsError,
     RefConflictError,
     SessionClosedError,
     UsageError,
@@ -163,6 +164,8 @@ class Session:
         self._in_segments = sum(len(segment.runs) for segment in self._segments)
         self._saved: tuple[_Moment, str, str, bool] | None = None
         self._closed = ""
+        self._is_frozen = False
+        self._opening: set[int] = set()
         self._pid = os.getpid()
         self.pulse = Pulse(self.store, registry.lease(lease_text(facts.session_id)))
         live_sessions[facts.session_id] = self
@@ -213,6 +216,8 @@ class Session:
         """
         if self._closed:
             raise SessionClosedError(f"this session was {self._closed}")
+        if self._is_frozen:
+            raise SessionClosedError("this session is being committed")
         if os.getpid() != self._pid:
             raise UsageError(
                 f"this session belongs to process {self._pid}, of which this is a child",
@@ -226,6 +231,7 @@ class Session:
         with self.lock:
             self.check_open()
             self._next_run += 1
+            self._opening.add(self._next_run - 1)
             return self._next_run - 1
 
     def give_back(self, number: int, *, certain: bool) -> None:
@@ -235,10 +241,10 @@ class Session:
             number: the number.
             certain: whether no run was made; else the run store is asked.
         """
-        if not certain and number < next_number(self.store, self.session_id):
-            return
+        unused = certain or number >= next_number(self.store, self.session_id)
         with self.lock:
-            if self._next_run == number + 1:
+            self._opening.discard(number)
+            if unused and self._next_run == number + 1:
                 self._next_run = number
 
     def note_reused(self, job_id: str, number: int) -> None:
@@ -259,6 +265,7 @@ class Session:
         """Note that a run is open."""
         with self.lock:
             self.open_runs[number] = run
+            self._opening.discard(number)
         self.pulse.add(number, run.job_id)
 
     def run_taken(self, number: int) -> None:
@@ -272,17 +279,17 @@ class Session:
         with self.lock:
             del self.open_runs[number]
             self.ended.append(Ended(facts, manifest))
-            is_open = not self._closed
         self.pulse.remove(number)
-        if is_open:
-            self.autosave()
+        self.autosave()
 
     # --- saving --------------------------------------------------------------------------
 
     def autosave(self) -> None:
         """Write a checkpoint; a failure is a warning, and no run is worse off for it (trap 39)."""
         try:
-            self.save()
+            with self.saving:
+                if not self._closed:  # by another thread, while this one waited
+                    self.save()
         except (AexpError, OSError) as error:
             self.last_error = error
             self.warn(
@@ -402,6 +409,31 @@ class Session:
                         self.ended[position] = Ended(facts, manifest)
 
     # --- the end -------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Take nothing more while the session is being committed, until :meth:`thaw`.
+
+        Raises:
+            SessionClosedError: it was committed or closed.
+            OpenRunsError: runs are open; they are named (SES-06).
+        """
+        with self.lock:
+            self.check_open()
+            names = [f"run {n} ({run.job_id[:8]})" for n, run in sorted(self.open_runs.items())]
+            names += [f"run {number}" for number in sorted(self._opening)]
+            if names:
+                more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+                raise OpenRunsError(
+                    f"{', '.join(names[:5])}{more} of this session"
+                    f" {'is' if len(names) == 1 else 'are'} open",
+                    hint="close them: for run in experiment.open_runs: run.finish()",
+                )
+            self._is_frozen = True
+
+    def thaw(self) -> None:
+        """Record again, since the commit did not come about."""
+        with self.lock:
+            self._is_frozen = False
 
     def end(self, how: str) -> None:
         """Record nothing more: the session was ``committed`` or ``closed``."""

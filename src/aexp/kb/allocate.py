@@ -46,7 +46,8 @@ def work_trees(layout: Layout) -> Iterator[Path]:
     if layout.common_dir.name == ".git":
         yield layout.common_dir.parent
     for link in (layout.common_dir / "worktrees").glob("*/gitdir"):
-        yield (link.parent / link.read_text("utf-8").strip()).parent
+        # Not as text: a path may hold any byte but NUL, a newline too.
+        yield (link.parent / os.fsdecode(link.read_bytes()).removesuffix("\n")).parent
 
 
 def _names_in_git(git: Git, folder: str) -> Iterator[str]:

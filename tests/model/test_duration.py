@@ -33,6 +33,13 @@ def test_anything_else_is_a_clear_error(text: str) -> None:
     assert caught.value.hint is not None and len(caught.value.message) < 6000
 
 
+@pytest.mark.parametrize("value", [24, 1.5, None, b"24h", ["24h"]])
+def test_what_is_no_text_is_an_error_too(value: object) -> None:
+    """GC-04: from Python, a bare number has no unit."""
+    with pytest.raises(UsageError):
+        parse_duration(value)
+
+
 @given(st.integers(0, MAX_DAYS * UNITS["d"]))
 def test_what_is_shown_is_read_back(seconds: int) -> None:
     """GC-04: a report's grace period can be typed again."""

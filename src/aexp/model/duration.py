@@ -16,13 +16,14 @@ MAX_DAYS: Final = 36_500
 _DURATION: Final = re.compile(r"([0-9]+)([smhd])")
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: object) -> int:
     """Return the seconds that ``text`` says: a whole number and one of ``s``, ``m``, ``h``, ``d``.
 
     Raises:
         UsageError: it is anything else, or longer than a hundred years.
     """
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    shown = text if isinstance(text, str) else ""
+    match = _DURATION.fullmatch(shown)
     if match is None:
         raise UsageError(
             f"{text!r} is no duration",
@@ -31,7 +32,7 @@ def parse_duration(text: str) -> int:
     digits = match[1].lstrip("0") or "0"
     # Compared by length first: Python refuses to read integers of thousands of digits.
     if len(digits) > 12 or int(digits) * UNITS[match[2]] > MAX_DAYS * UNITS["d"]:
-        raise UsageError(f"{text[:20]} is too long", hint=f"use at most {MAX_DAYS}d")
+        raise UsageError(f"{shown[:20]} is too long", hint=f"use at most {MAX_DAYS}d")
     return int(digits) * UNITS[match[2]]
 
 

@@ -227,6 +227,7 @@ def test_committing_while_threads_record(repo: Machine) -> None:
                 with experiment.run() as run:
                     pass
                 begun.append(run.run_id)
+                time.sleep(0.02)  # a moment in which a commit may come in between
         except SessionClosedError as error:
             told.append(error)
 

@@ -16,7 +16,7 @@ import pytest
 from aexp.errors import CorruptDataError, StorageError, UsageError
 from aexp.model.oci import Descriptor, sha256_digest
 from aexp.process import this_process
-from aexp.registry import Registry, gc, prune_anonymous
+from aexp.registry import DropRef, Registry, gc, prune_anonymous
 from aexp.registry.collect import collect
 from aexp.registry.survey import Protected
 from aexp.storage.shared_lock import LocksUnsupportedError
@@ -380,6 +380,29 @@ def test_a_damaged_manifest_that_is_published_while_it_deletes(
     report = gc(True, registry.root)
     assert report.deleted_blobs.count == 0 and report.failure is not None
     assert len(digests(registry)) == 2
+
+
+@pytest.mark.parametrize("lost", ["manifest", "layer"])
+def test_a_ref_that_goes_while_it_looks(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """GC-05: what another collection took, once its ref had been removed, is not missing."""
+    made = put_artifact(registry, b"given up")
+    name(registry, "given up", made)
+    gone = made.digest if lost == "manifest" else sha256_digest(b"given up")
+    real = Registry.refs
+
+    def remove_behind(self: Registry, **wanted: Any) -> Any:
+        found = real(self, **wanted)
+        monkeypatch.setattr(Registry, "refs", real)
+        registry.publish(DropRef("given up"))
+        registry.path(gone).unlink()
+        return found
+
+    monkeypatch.setattr(Registry, "refs", remove_behind)
+    monkeypatch.setattr(Registry, "blobs", lambda self: iter(()))
+    report = gc(root=registry.root)
+    assert report.is_sound and report.roots.count == 0
 
 
 def test_what_is_protected_besides(registry: Registry) -> None:

@@ -119,11 +119,6 @@ def survey(
     # The blobs come first: what is written after this look is in no list.
     present = {digest: State(s.st_size, s.st_mtime) for digest, s in registry.blobs()}
     seen = _marked(registry, present, with_edges)
-    seen.missing = {
-        digest: size
-        for digest, size in seen.by_refs.items()
-        if digest not in present and not registry.has(digest)
-    }
     _mark_cited(registry, seen, protected)
     held = list(leases.read_all(registry.root / "leases"))
     seen.live = [lease for lease in held if lease.is_live()]
@@ -145,18 +140,20 @@ def _check_refs(registry: Registry) -> None:
 
 
 def _marked(registry: Registry, present: dict[str, State], with_edges: bool) -> Survey:
-    refs = registry.refs()
     for _ in range(_LOOKS):
+        refs = registry.refs()
         marks = Marks(registry.manifest, with_edges=with_edges)
         marks.add(ref.digest for ref in refs)
-        if marks.are_whole:
+        missing = {
+            digest: size
+            for digest, size in marks.reached.items()
+            if digest not in present and not registry.has(digest)
+        }
+        # When a ref was removed meanwhile, and what it named was collected by another process,
+        # nothing is missing.
+        if (marks.are_whole and not missing) or registry.refs() == refs:
             break
-        # A ref that was removed meanwhile, and its manifest collected by another process, is
-        # nothing that is missing.
-        before, refs = refs, registry.refs()
-        if refs == before:
-            break
-    return Survey(refs, marks, dict(marks.reached), present)
+    return Survey(refs, marks, dict(marks.reached), present, missing=missing)
 
 
 def _mark_cited(registry: Registry, seen: Survey, protected: Protected) -> None:

@@ -189,7 +189,8 @@ def _varying(points: list[dict[str, Any]]) -> set[str]:
     """Return the state point keys worth a column: not aexp's own, and not the same everywhere."""
     from aexp.model.statepoint import RESERVED
 
-    keys = {key for point in points for key in point if key not in RESERVED}
+    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else RESERVED
+    keys = {key for point in points for key in point if key not in hidden}
     if len(points) == 1:
         return keys
     return {key for key in keys if not _is_same(points, key)}

@@ -122,7 +122,8 @@ def _move_name(session: Session, changes: list[RefChange]) -> None:
 def _name_is_taken(sealed: Sealed) -> RefConflictError:
     return RefConflictError(
         f"{sealed.name!r} stands for another artifact than when this session began",
-        hint="commit(name=...) gives this one another name, commit(replace=True) takes the name",
+        hint="give this one another name, commit(name=...) or --name, or take the name,"
+        " commit(replace=True) or --replace",
     )
 
 

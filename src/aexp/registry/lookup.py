@@ -7,7 +7,7 @@ from typing import Final
 
 from aexp.errors import AmbiguousIdError, NotFoundError
 from aexp.model.oci import is_digest
-from aexp.registry.refs import ANONYMOUS, ARTIFACT, CHECKPOINT, Ref
+from aexp.registry.refs import ANONYMOUS, ARTIFACT, CHECKPOINT, RUN, Ref
 from aexp.registry.store import Registry
 
 _SHORT = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
@@ -25,7 +25,8 @@ def find_artifact(registry: Registry, text: str) -> tuple[str, str | None]:
 
     Args:
         registry: where to look.
-        text: a ref's name; a whole digest; six or more of a digest's first hex digits.
+        text: a ref's name; a whole digest; six or more of the first hex digits of a digest, or of
+            the id of a run.
 
     Raises:
         NotFoundError: there is no such artifact.
@@ -37,10 +38,11 @@ def find_artifact(registry: Registry, text: str) -> tuple[str, str | None]:
     short = _SHORT.fullmatch(text)
     if short is not None:
         refs = [ref for ref in registry.refs() if ref.kind != CHECKPOINT]
-        found = {ref.digest: ref.name for ref in refs if ref.digest[7:].startswith(short[1])}
+        found = {ref.digest: ref.name for ref in refs if _begins(ref, short[1], text)}
         if len(found) > 1:
             raise AmbiguousIdError(
-                f"{text!r} is the beginning of {len(found)} digests", hint="give more digits"
+                f"{text!r} is the beginning of {len(found)} digests or run ids",
+                hint="give more digits",
             )
         if found:
             return next(iter(found.items()))
@@ -52,3 +54,11 @@ def find_artifact(registry: Registry, text: str) -> tuple[str, str | None]:
         else f"there is no registry at {registry.root}",
         hint="see `aexp registry ls` for what there is",
     )
+
+
+def _begins(ref: Ref, digits: str, text: str) -> bool:
+    """Return whether ``digits`` begin a ref's digest or the id of its run."""
+    if ref.digest[7:].startswith(digits):
+        return True
+    is_run = ref.kind == RUN and not text.startswith("sha256:")
+    return is_run and ref.name.rpartition("/")[2].startswith(digits)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final, Protocol, TypeVar
 
-from aexp.errors import AexpError
 from aexp.registry.remotes.base import Progress, Remote
 from aexp.registry.remotes.places import blob_folder, blob_path
 from aexp.registry.remotes.retry import Retry, Tries
@@ -54,8 +53,8 @@ class Silent:
         """Do nothing."""
 
 
-class StoppedError(AexpError):
-    """Another part of the transfer failed, so that this one was given up."""
+class StoppedError(Exception):
+    """Another part of the transfer failed, so that this one was given up; nobody is told."""
 
 
 class Mover:

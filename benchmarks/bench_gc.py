@@ -13,10 +13,10 @@ from pathlib import Path
 
 from aexp.model.oci import Descriptor, Manifest
 from aexp.registry import Registry, SetRef
-from harness import Command, Options, Report, Row, side_by_side
+from costs import peak_memory
+from harness import Command, Options, Report, Row, Samples, side_by_side
 
 FLOOR = str(Path(__file__).with_name("floor_registry.py"))
-BLOBS = 100_000
 LAYERS = 8
 OLD_S = 10 * 86400.0
 NOTE = """
@@ -29,7 +29,7 @@ looks at nothing a second time."""
 
 def measure(options: Options) -> Iterator[Report]:
     """Measure a report, and a deletion on a registry whose orphans are put back each time."""
-    blobs = BLOBS if max(options.sizes) >= 10_000 else BLOBS // 10
+    blobs = options.blobs
     print(f"  {blobs:,} blobs …", file=sys.stderr, flush=True)
     folder = options.work / "registry"
     try:
@@ -60,9 +60,9 @@ def _measure(options: Options, folder: Path, blobs: int) -> Report:
         Row(f"`gc`, {name}", found[name], None, found[f"{name}, floor"])
         for name in ("report", "--delete")
     )
-    return Report(
-        f"Collecting {blobs:,} blobs", rows, NOTE.format(blobs=blobs, runs=runs), peer="peer"
-    )
+    memory = [Samples((peak_memory(argv),), "") for argv in ([*gc, *where], floor)]
+    rows += (Row("`gc`, report: peak MiB", memory[0], floor=memory[1]),)
+    return Report(f"Collecting {blobs:,} blobs", rows, NOTE.format(blobs=blobs, runs=runs))
 
 
 def fill(registry: Registry, runs: int, folder: Path) -> tuple[Path, Path]:

@@ -6,7 +6,6 @@ Nothing here asserts a time: a machine that runs tests is too busy to measure on
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import os
 import subprocess
@@ -18,10 +17,9 @@ from types import ModuleType
 import pytest
 
 from tests.compat.peer import find_peer
+from tests.support.benchmarks import BENCHMARKS, loaded
 from tests.support.machines import Machine
-from tests.support.sealed import CHECKOUT
 
-BENCHMARKS = CHECKOUT / "benchmarks"
 RUNS, FINDINGS = 40, 8
 
 
@@ -30,13 +28,10 @@ def bench() -> Iterator[dict[str, ModuleType]]:
     """The modules of the benchmarks, which live outside the package."""
     names = (
         "harness", "generate", "synthetic_runs", "synthetic_kb", "stage", "machine", "run",
-        "bench_startup", "bench_ledger", "bench_recording",
+        "costs", "worker", "bench_startup", "bench_ledger", "bench_recording",
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        yield {name: importlib.import_module(name) for name in names}
-        for name in names:
-            sys.modules.pop(name, None)
+    with loaded(*names) as modules:
+        yield modules
 
 
 def generate(dest: Path, *arguments: str) -> Path:
@@ -162,15 +157,19 @@ def test_medians_spreads_and_ratios(bench: dict[str, ModuleType]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "above_floor", "met"),
-    [(0.30, False, True), (0.29, False, False), (0.20, True, True), (0.19, True, False)],
-)
+    ("limit", "kind", "met"),
+    [
+        (0.30, {}, True), (0.29, {}, False),
+        (0.20, {"above_floor": True}, True), (0.19, {"above_floor": True}, False),
+        (3.00, {"of_floor": True}, True), (2.99, {"of_floor": True}, False),
+    ],
+)  # fmt: skip
 def test_a_target_is_judged_by_the_median(
-    bench: dict[str, ModuleType], limit: float, above_floor: bool, met: bool
+    bench: dict[str, ModuleType], limit: float, kind: dict[str, bool], met: bool
 ) -> None:
     harness = bench["harness"]
     ours, floor = harness.Samples((0.1, 0.3, 0.5)), harness.Samples((0.1001,))
-    target = harness.Target(limit, above_floor)
+    target = harness.Target(limit, **kind)
     row = harness.Row("x", ours, floor=floor, target=target)
     assert row.met is met
     assert ("MISSED" in "".join(row.cells())) is not met
@@ -250,6 +249,28 @@ def test_a_command_that_fails_is_no_measurement(bench: dict[str, ModuleType]) ->
         harness.run_timed(harness.Command([sys.executable, "-c", script]))
 
 
+def test_a_worker_that_ends_says_why(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    """What it wrote on standard error is in the error; what it printed is no answer."""
+    failed = bench["harness"].CommandFailedError
+    script = BENCHMARKS / "record_session.py"
+    log = tmp_path / "log"
+    with (
+        pytest.raises(failed, match=r"(?s)ended at 'empty'.*NotARepositoryError"),
+        bench["worker"].Worker(sys.executable, script.name, tmp_path, log) as worker,
+    ):
+        worker.ask("empty")
+
+
+def test_findings_grow_with_very_many_runs(bench: dict[str, ModuleType]) -> None:
+    """50 findings, or one for a hundred runs where there are very many; what is asked for wins."""
+    options = bench["harness"].Options(Path("work"), sizes=(1_000, 10_000, 100_000))
+    assert [options.findings_at(size) for size in options.sizes] == [50, 50, 1_000]
+    assert options.usual_sizes == (1_000, 10_000)
+    assert options.huge_sizes == (100_000,)
+    asked = bench["run"]._options(bench["run"]._parser().parse_args(["--findings", "4"]), Path())
+    assert asked.findings_at(100_000) == 4
+
+
 def test_a_copy_is_brought_back(bench: dict[str, ModuleType], tmp_path: Path) -> None:
     """What a command changed, removed or left behind in a copy is as before after `restore`."""
     base, copy = tmp_path / "base", tmp_path / "copy"
@@ -304,7 +325,33 @@ def test_syncs_and_git_starts_are_read_from_a_trace(bench: dict[str, ModuleType]
 11 syncfs(5) = 0
 11 +++ exited with 0 +++
 """
-    assert bench["bench_recording"].count_trace(trace) == {"syncs": 3, "gits": 1}
+    assert bench["costs"].count_trace(trace) == {"syncs": 3, "gits": 1}
+
+
+def test_opened_files_are_read_from_a_trace(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    """A folder, a file elsewhere and a failed attempt are not counted; a resumed call is."""
+    inside = tmp_path.resolve() / "kb"
+    (inside / "folder").mkdir(parents=True)
+    trace = f"""\
+7 openat(AT_FDCWD</x>, "a.md", O_RDONLY|O_CLOEXEC) = 3<{inside}/a.md>
+7 openat(AT_FDCWD</x>, "b.md", O_RDONLY <unfinished ...>
+8 <... openat resumed>)             = 4<{inside}/b = <1>.md>
+7 open("c.md", O_RDONLY) = -1 ENOENT (No such file or directory)
+7 openat(AT_FDCWD</x>, "folder", O_RDONLY|O_DIRECTORY) = 5<{inside}/folder>
+7 openat(AT_FDCWD</x>, "d.md", O_RDONLY) = 6<{inside}-not/d.md>
+"""
+    assert bench["costs"].count_opens(trace, [inside]) == 2
+
+
+def test_memory_is_that_of_the_command_alone(bench: dict[str, ModuleType]) -> None:
+    """A command that takes 64 MiB is seen to, and not what the measuring process takes itself."""
+    peak = bench["costs"].peak_memory
+    ballast = b"x" * (100 << 20)
+    little, much = (peak([sys.executable, "-c", f"b'x' * ({size} << 20)"]) for size in (0, 64))
+    assert len(ballast) > little * 2**20
+    assert 60 < much - little < 70
+    with pytest.raises(bench["harness"].CommandFailedError, match="exited with 3"):
+        peak([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_python_can_count_where_there_is_no_tracer(
@@ -330,25 +377,28 @@ def test_the_file_system_is_that_of_the_innermost_mount(
     assert file_system(tmp_path, tmp_path / "none") == "unknown"
 
 
+FIRST = ("startup", "recording")
+SMALL = ("--starts", "1", "--records", "2")
+
+
 def test_a_quick_run_writes_the_results(tmp_path: Path) -> None:
-    """`run.py --quick` measures everything once and leaves a report, and nothing beside it."""
+    """`run.py --quick` measures once and leaves a report, and nothing beside it."""
     results, work = tmp_path / "results.md", tmp_path / "work"
     done = subprocess.run(
         [
-            sys.executable, BENCHMARKS / "run.py", "--quick", "--runs", "20", "--findings", "4",
-            "--repeats", "1", "--starts", "1", "--records", "2", "--peer", tmp_path / "no-peer",
-            "--work", work, "--output", results,
+            sys.executable, BENCHMARKS / "run.py", "--quick", "--only", *FIRST, *SMALL,
+            "--peer", tmp_path / "no-peer", "--work", work, "--output", results,
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     text = results.read_text("utf-8")
-    for name in ("aexp --version", "aexp --help", "import aexp", "list-runs", "validate"):
+    for name in ("aexp --version", "aexp --help", "import aexp", "log_metric"):
         assert f"| `{name}` " in text
-    for title in ("Start-up", "20 runs, 4 findings", "20 runs with metrics", "Recording a run"):
+    for title in ("Start-up", "Recording a run"):
         assert f"\n## {title}" in text
     assert "peer: not installed" in text
-    options = "--quick --runs 20 --findings 4 --repeats 1 --starts 1 --records 2"
+    options = " ".join(["--quick", "--only", *FIRST, *SMALL])
     assert f"`make bench BENCH_ARGS='{options}'`" in text
     assert str(tmp_path) not in text
     assert not list(work.iterdir())

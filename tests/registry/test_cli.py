@@ -70,6 +70,17 @@ def test_inspect(filled: Registry, installed_repo: Machine) -> None:
     installed_repo.aexp_fast("registry", "inspect", short, check=False).require(4)  # SES-07
 
 
+def test_inspect_a_run(filled: Registry, installed_repo: Machine) -> None:
+    """LED-04: a run outside a session is found by the beginning of its id, as everywhere."""
+    job_id = "0123456789abcdef" * 2
+    put_artifact(filled, b"curve", name=f"run/0123/{job_id}", kind="run")
+    shown = installed_repo.aexp_fast("registry", "inspect", job_id).stdout
+    assert sha256_digest(b"curve")[:19] in shown
+    assert installed_repo.aexp_fast("registry", "inspect", job_id[:8]).stdout == shown
+    as_digest = f"sha256:{job_id[:8]}"
+    installed_repo.aexp_fast("registry", "inspect", as_digest, check=False).require(4)
+
+
 @pytest.mark.parametrize("verb", ["inspect", "export"])
 def test_what_is_not_there(filled: Registry, installed_repo: Machine, verb: str) -> None:
     """Trap 32: an unknown name is one line and a hint, exit code 4."""

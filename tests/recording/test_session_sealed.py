@@ -14,11 +14,14 @@ from aexp.errors import (
     LedgerPromotionWarning,
     NotFoundError,
     RefConflictError,
+    SessionClosedError,
+    StorageError,
     UsageError,
 )
 from aexp.experiment import Experiment, SealedRun
 from aexp.ledger.experiments import list_experiments
 from aexp.model.oci import Manifest
+from aexp.registry import Registry
 from aexp.repo import open_layout
 from tests.recording.sessions import HEAD, records, refs, registry_of, run_python, saved
 from tests.support.machines import Machine, TwoMachines
@@ -309,3 +312,35 @@ def test_other_clones_know_it(two_machines: TwoMachines, tmp_path: Path) -> None
         r["name"] for r in json.loads(cluster.aexp("session", "list", "--format", "json").stdout)
     }
     assert names == {"study", "ours"}
+
+
+@pytest.mark.parametrize("error", [StorageError("full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("name", ["n", None])
+def test_an_error_just_after_the_name_has_moved(
+    repo: Machine, monkeypatch: pytest.MonkeyPatch, error: BaseException, name: str | None
+) -> None:
+    """SES-05, SES-07: what is committed is committed, whatever goes wrong after that."""
+    real = Registry.publish
+
+    def publish(self: Registry, *changes: Any) -> None:
+        real(self, *changes)
+        if any(getattr(change, "kind", "") in ("artifact", "anonymous") for change in changes):
+            raise error
+
+    experiment = Experiment(name)
+    with experiment.run(x=1):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "publish", publish)
+        if isinstance(error, StorageError):
+            assert experiment.commit().name == name
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                experiment.commit()
+    assert experiment.status == "complete" and experiment.artifact is not None
+    with pytest.raises(SessionClosedError):
+        experiment.run()
+    repo.aexp_fast("ledger", "backfill", "--no-commit")
+    assert record_of(repo)["digest"] == experiment.artifact.digest
+    assert Experiment.load(experiment.artifact.digest).runs[0].parameters == {"x": 1}
+    assert saved(repo) == []

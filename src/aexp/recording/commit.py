@@ -61,7 +61,10 @@ def commit(session: Session, name: str | None, *, replace_name: bool) -> Sealed:
             record = encode_record(session.layout, digest, size, sealed.facts)
             _publish(session, sealed, replace_name, record)
         except BaseException:
-            session.thaw()
+            if session.sealed is None:
+                session.thaw()
+            else:  # Ctrl-C in the moment in which the name had moved
+                session.end("committed")
             raise
         session.end("committed")
     try:
@@ -99,15 +102,32 @@ def _publish(session: Session, sealed: Sealed, replace_name: bool, record: bytes
         for tries_left in range(_TRIES if replace_name else 1, 0, -1):
             try:
                 _move_name(session, _changes(session, sealed, replace_name))
-                return
+                break
             except RefConflictError:
                 if tries_left == 1:
                     raise
-    except (AexpError, OSError) as error:
-        clear_mark(session.layout, digest)
+    except BaseException as error:
+        if _has_moved(session, sealed):
+            session.sealed = sealed
+            if isinstance(error, AexpError | OSError):
+                return  # only `index.json` is behind, which other tools read
+            raise
+        if isinstance(error, AexpError | OSError):
+            clear_mark(session.layout, digest)
         if isinstance(error, RefConflictError):
             raise _name_is_taken(sealed) from None
         raise
+    session.sealed = sealed
+
+
+def _has_moved(session: Session, sealed: Sealed) -> bool:
+    """Return whether the artifact has its name, whatever went wrong since."""
+    digest = sealed.descriptor.digest
+    try:
+        ref = session.registry.ref(sealed.name or anonymous_ref(digest))
+    except (AexpError, OSError):
+        return False
+    return ref is not None and ref.digest == digest
 
 
 def _move_name(session: Session, changes: list[RefChange]) -> None:

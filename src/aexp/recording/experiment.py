@@ -368,9 +368,13 @@ class Experiment(Attaching):
             SessionClosedError: it was committed or closed already.
             StorageError: the disk refused.
         """
-        self._sealed = commit(self._recording(), name, replace_name=replace)
-        self._status = "complete"
-        return Artifact(self._sealed.name, self._sealed.descriptor.digest)
+        session = self._recording()
+        try:
+            sealed = commit(session, name, replace_name=replace)
+        finally:
+            if session.sealed is not None:
+                self._sealed, self._status = session.sealed, "complete"
+        return Artifact(sealed.name, sealed.descriptor.digest)
 
     def close(self) -> None:
         """Save the session and let it go, for :meth:`restore_from_checkpoint` to go on with.

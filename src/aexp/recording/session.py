@@ -149,6 +149,7 @@ class Session:
         self.registry = registry
         self.parent = parent
         self.last_error: Exception | None = None
+        self.sealed: Sealed | None = None
         self.open_runs: dict[int, OpenRun] = {}
         self.attachments: dict[str, Attachment] = {a.name: a for a in facts.attachments}
         self.ended = list(ended)

@@ -62,6 +62,19 @@ def test_creating_it_again_heals(machine: Machine, lose_document: Callable[[Path
     assert entry(machine)["run_link"]["experiment_id"] == "E001"
 
 
+def test_an_emptied_document_of_a_begun_run_is_damage(machine: Machine) -> None:
+    """Trap 4: what was flushed cannot be lost with the power; it is named, and left as it is."""
+    job = create_run("E001", {"seed": 0}, repo_root=machine.path)
+    with run_lifecycle(job):
+        pass
+    path = Path(job.path) / "signac_job_document.json"
+    path.write_bytes(b"")
+    (view,) = listed(machine)
+    assert "is no JSON" in view["problem"]
+    create_run("E001", {"seed": 0}, repo_root=machine.path)
+    assert path.read_bytes() == b""
+
+
 def test_a_document_that_is_there_is_left_alone(machine: Machine) -> None:
     """RUN-01: finding a run changes nothing of it."""
     create_run("E001", {"seed": 0}, repo_root=machine.path)

@@ -37,6 +37,7 @@ HEARTBEAT_FILE: Final = "aexp.heartbeat"
 CONFIG_FILE: Final = ".signac/config"
 CONFIG_TEXT: Final = b"schema_version = 2\n"
 STAGING: Final = ".aexp-new-"
+_SIGNS_OF_LIFE: Final = (HEARTBEAT_FILE, "streams", "logs", "attachments")
 
 
 @dataclass(frozen=True)
@@ -372,7 +373,14 @@ def read_document(path: str | Path) -> dict[str, Json]:
     """
     data = read_whole(path)
     # Some file systems keep the length of a file whose content is gone, and fill it with zeros.
-    return _object(path, data) if data.strip(b"\0") else {}
+    if not data.strip(b"\0") and not _has_begun(os.path.dirname(os.fspath(path))):
+        return {}
+    return _object(path, data)
+
+
+def _has_begun(folder: str) -> bool:
+    """Return whether a run's folder shows that it began; its document was flushed before that."""
+    return any(os.path.exists(f"{folder}{os.sep}{name}") for name in _SIGNS_OF_LIFE)
 
 
 def read_object(path: str | Path) -> dict[str, Json]:

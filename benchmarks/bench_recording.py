@@ -58,6 +58,7 @@ def _measure_in(options: Options, folder: Path) -> Report:
         "the entry in the ledger. The floor of a run is six small files, each made durable; "
         "of a metric, a line of JSON written to a file. "
         f"Counted {how}, over {COUNTED_RUNS} runs after the first."
+        + ("" if options.mlflow is None else " MLflow recorded as many runs after aexp's.")
     )
     return Report("Recording a run", rows, note, peer="MLflow")
 

@@ -37,12 +37,18 @@ class Tool:
 
 def find_peer(python: Path) -> Tool | None:
     """Return the peer that is installed beside ``python``, None when it is not."""
+    version = installed_version(python, PEER_PACKAGE)
+    # Commands are run in other folders; a link is not followed, or it would leave the environment.
+    return None if version is None else Tool(python.absolute(), version)
+
+
+def installed_version(python: Path, package: str) -> str | None:
+    """Return the version of a package in an interpreter's environment, None when there is none."""
     if not python.is_file():
         return None
-    script = f"from importlib.metadata import version; print(version({PEER_PACKAGE!r}))"
+    script = f"from importlib.metadata import version; print(version({package!r}))"
     asked = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
-    # Commands are run in other folders; a link is not followed, or it would leave the environment.
-    return Tool(python.absolute(), asked.stdout.strip()) if asked.returncode == 0 else None
+    return asked.stdout.strip() if asked.returncode == 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from harness import (
     Options,
     Report,
     find_peer,
+    installed_version,
 )
 from machine import facts
 
@@ -100,6 +101,9 @@ def header(options: Options, command: str) -> str:
     """Return the head of the results: what was measured, where, and how to do it again."""
     peer = options.peer
     other = f"{PEER_PACKAGE} {peer.version}" if peer else "not installed"
+    for package, python in (("mlflow", options.mlflow), ("ommx", options.ommx)):
+        if python is not None:
+            other += f"; {package} {installed_version(python, package) or 'not installed'}"
     parts = [
         "# Results",
         f"<!-- Written by `{command}`. -->",
@@ -138,10 +142,14 @@ def _options(given: argparse.Namespace, work: Path) -> Options:
 
 
 def _interpreter(variable: str) -> Path | None:
-    """Return the interpreter that an environment variable names."""
+    """Return the interpreter that an environment variable names, None when it is not set."""
     named = os.environ.get(variable)
+    if not named:
+        return None
+    if not Path(named).is_file():
+        sys.exit(f"error: {variable} names {named}, which is no interpreter")
     # Benchmarks run in other folders; a link is not followed, or it would leave its environment.
-    return Path(named).absolute() if named else None
+    return Path(named).absolute()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,7 +45,13 @@ sessions = st.builds(
     base=st.none() | digests,
     attachments=st.lists(attachments, max_size=3).map(tuple),
 )
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
 runs = st.builds(
     lambda number, job, params, listed: RunFacts(
         number,

@@ -189,11 +189,27 @@ def gather(
         staged: git's index, when it is to be judged instead of ``tree``.
     """
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
+    asked = _ask_status(layout) if mode == "full" and on_disk else None
+    try:
+        return _gather(layout, tree, mode, strict_runs, staged, on_disk, asked)
+    finally:
+        if asked is not None:
+            asked.stop()
+
+
+def _gather(
+    layout: Layout,
+    tree: Tree | None,
+    mode: Mode,
+    strict_runs: StrictRuns,
+    staged: GitTree | None,
+    on_disk: bool,
+    asked: Running | None,
+) -> Facts:
     looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
     seen = staged or _OneLook(looked)
     cached = layout if on_disk or staged else None
     store = RunStore(layout)
-    asked = _ask_status(layout) if mode == "full" and on_disk else None
     artifacts, ledger, local = _read(seen, looked, cached, store, mode, staged)
     findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
     experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
@@ -220,11 +236,8 @@ def gather(
     gone: Iterable[str] = ()
     if look_at_git and staged:
         gone = removed_entries(layout)
-    elif asked is not None:
-        if look_at_git:
-            gone = uncommitted = _uncommitted(asked)
-        else:
-            asked.stop()
+    elif look_at_git and asked is not None:
+        gone = uncommitted = _uncommitted(asked)
     return Facts(
         mode,
         strict_runs,

@@ -520,6 +520,8 @@ def test_of_a_disk_that_refuses(
     """Trap 32, LED-05: a read-only or full disk is told, and what was there stays."""
     if call == "replace" and command.startswith("new-h"):
         pytest.skip("it makes a new file only, and that by a link")
+    if call == "replace" and command.startswith("new-run"):
+        call = "rename"  # its files are written in a folder that nobody sees yet
     before = content(world.path)
     args = command.replace("{run}", world.run).split()
     with failing_storage(call, error=number):

@@ -113,6 +113,7 @@ def test_odd_link_is_an_issue_and_no_crash(world: World, link: dict[str, Any]) -
 def test_damaged_run_is_one_issue(world: World, name: str, data: bytes) -> None:
     """Trap 3: a run whose files are damaged does not hide the others."""
     damaged = world.local(point(seed=1))
+    world.machine.write(f".runs/workspace/{damaged}/aexp.heartbeat", "")  # it has begun
     (world.root / f".runs/workspace/{damaged}/{name}").write_bytes(data)
     orphan = world.local(point(seed=2), link={})
     world.artifacts([job(damaged)])

@@ -146,16 +146,21 @@ class Target:
         limit: the most it may be, in the unit of the row.
         above_floor: whether the limit is on top of the floor.
         of_floor: whether the limit is how many times the floor it may be.
+        or_floor: how many times the floor it may be where that is more than the limit: on a disk
+            that takes longer than the limit for the bare writes, the limit says nothing of aexp.
     """
 
     limit: float
     above_floor: bool = False
     of_floor: bool = False
+    or_floor: float | None = None
 
     def allowed(self, floor: float) -> float:
         """Return the most it may be, given the floor's median."""
         if self.of_floor:
             return self.limit * floor
+        if self.or_floor is not None:
+            return max(self.limit, self.or_floor * floor)
         return self.limit + floor if self.above_floor else self.limit
 
     def text(self, unit: str) -> str:
@@ -163,6 +168,8 @@ class Target:
         if self.of_floor:
             return f"≤ {self.limit:g}× floor"
         limit = human(self.limit) if unit else f"{self.limit:g}"
+        if self.or_floor is not None:
+            return f"≤ {limit} or {self.or_floor:g}× floor"
         return f"≤ floor+{limit}" if self.above_floor else f"≤ {limit}"
 
 

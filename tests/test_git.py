@@ -101,7 +101,7 @@ def test_errors_are_one_line_that_says_why(repo: Machine, tmp_path: Path) -> Non
     assert "failed to push" in caught.value.message
     assert "hint" not in caught.value.message
     (repo / "train.py").write_text("changed")
-    with pytest.raises(GitError, match=r"^git diff failed: exit status 1$"):
+    with pytest.raises(GitError, match=r"(?m)^git diff failed: exit status 1$"):
         Git(repo.path).run("diff", "--quiet")
 
 

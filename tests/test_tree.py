@@ -220,7 +220,7 @@ def test_a_folder_that_cannot_be_read(repo: Machine, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(StorageError, match=r"^cannot read kb: Permission denied$"):
+    with pytest.raises(StorageError, match=r"(?m)^cannot read kb: Permission denied$"):
         WorkTree(repo.path).files("kb")
 
 

@@ -24,6 +24,7 @@ from aexp.model.canonical import (
     decode_number,
     digest_of,
     encode_number,
+    has_signac_id,
     signac_id,
     to_json,
 )
@@ -147,6 +148,8 @@ def test_the_run_id_is_signacs(statepoint: dict[str, Any]) -> None:
     """model.md 6: the id is the one signac itself computes, for any state point."""
     assert signac_id(statepoint) == calc_id(statepoint)
     assert signac_id(decode_json(canonical_bytes(statepoint))) == calc_id(statepoint)
+    assert has_signac_id(statepoint, calc_id(statepoint))
+    assert not has_signac_id({**statepoint, "another": 1}, calc_id(statepoint))
 
 
 def test_the_id_survives_a_synced_collection(tmp_path: Path) -> None:
@@ -227,7 +230,7 @@ def test_scientific_values_become_plain(value: Any, expected: Any) -> None:
 def test_values_without_a_json_form_are_named(value: Any) -> None:
     """model.md 10: the error says which parameter it is about."""
     with pytest.raises(
-        UnsafeValueError, match=r"^sp\S* is a \w+, which has no JSON form$"
+        UnsafeValueError, match=r"(?m)^sp\S* is a \w+, which has no JSON form$"
     ) as caught:
         to_json(value, where="sp")
     assert caught.value.exit_code == 2

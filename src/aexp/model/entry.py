@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
 from aexp.errors import CorruptDataError, NewerSchemaError
-from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, signac_id
+from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, has_signac_id
 from aexp.model.ids import is_job_id, legacy_attempt_id
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
 from aexp.model.times import EPOCH, parse_time
@@ -413,4 +413,4 @@ def _check_status(fields: Mapping[str, Json]) -> None:
 
 def prove_identity(entry: Mapping[str, Json]) -> bool:
     """Return whether the job id is the hash of the state point (model.md, decision 6)."""
-    return bool(signac_id(entry["statepoint"]) == entry["job_id"])
+    return has_signac_id(entry["statepoint"], entry["job_id"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aexp.queries import query as query
     from aexp.recording.current import current_run as current_run
     from aexp.recording.experiment import Experiment as Experiment
+    from aexp.recording.single import load_run as load_run
     from aexp.runs import create_run as create_run
     from aexp.runs import find_runs as find_runs
     from aexp.runs import get_run_store as get_run_store
@@ -35,6 +36,7 @@ _PUBLIC = {
     "get_run_store": "aexp.runs",
     "link_to_experiment": "aexp.linking",
     "list_batches": "aexp.linking",
+    "load_run": "aexp.recording.single",
     "mark_status": "aexp.runs",
     "open_run": "aexp.runs",
     "query": "aexp.queries",

@@ -2,6 +2,7 @@
 
 from aexp.recording.codecs import ArrayCodec, BytesCodec, Codec, FrameCodec, JsonCodec, TextCodec
 from aexp.recording.experiment import Artifact, Experiment, Run, SealedRun
+from aexp.recording.single import load_run
 
 __all__ = [
     "ArrayCodec",
@@ -14,4 +15,5 @@ __all__ = [
     "Run",
     "SealedRun",
     "TextCodec",
+    "load_run",
 ]

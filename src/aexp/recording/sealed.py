@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SealedRun(Readable):
-    """A closed run of a session. It does not change any more.
+    """A closed run. It does not change any more.
 
     Args:
         registry: where its bytes are.
@@ -37,7 +37,7 @@ class SealedRun(Readable):
 
     @property
     def run_id(self) -> int:
-        """Its number within the session."""
+        """Its number within the session; -1 outside one."""
         return self._facts.number
 
     @property

@@ -19,6 +19,7 @@ from aexp.ledger.experiments import read_records
 from aexp.ledger.judge import LedgerProblem, entry_job_id, is_run_file
 from aexp.ledger.merge_driver import ONLY_OURS
 from aexp.ledger.store import read_ledger
+from aexp.ledger.sweeps import read_plans
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import resolve_prefix
@@ -81,6 +82,7 @@ def verify_ledger(
     if not runs:
         problems += _misplaced(tree, paths)
         problems += read_records(tree)[1]
+        problems += read_plans(tree)[1]
     by_place = {(p.path, p.code, p.severity): p for p in reversed(problems)}  # the first stays
     problems = sorted(by_place.values(), key=lambda p: (p.path, p.code))
     broken = {p.job_id for p in problems if p.severity == "error"}

@@ -1,0 +1,350 @@
+"""Records of planned sweeps: ``.aexp/ledger/sweeps/<sweep_id>.json`` (SWP-11).
+
+A record holds all that another clone needs to go on with a sweep: the spec, the resolved seed, and
+the points with their drawn values. It is written once, before the first point starts, and never
+changes, so there is nothing to merge. Of a sweep of many points it names their digest alone: the
+points are an artifact of the registry, and are derived again where that gives the same digest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aexp.clock import utc_now
+from aexp.errors import (
+    AexpError,
+    AmbiguousIdError,
+    CorruptDataError,
+    NewerSchemaError,
+    NotFoundError,
+)
+from aexp.ledger.judge import LedgerProblem
+from aexp.ledger.promote import roots_of
+from aexp.model.canonical import Json, canonical_bytes, decode_json
+from aexp.model.entry import record_digest
+from aexp.model.oci import is_digest
+from aexp.model.sanitize import find_secrets, sanitize
+from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.storage.atomic import write_new
+from aexp.tree import Tree, WorkTree
+
+SWEEPS_DIR: Final = f"{LEDGER_DIR_REL}/sweeps"
+KIND: Final = "sweep"
+SCHEMA_VERSION: Final = 1
+MOST_INLINE: Final = 10_000
+"""A plan of more points names their digest instead of holding them (SWP-11)."""
+POINTS_TYPE: Final = "application/vnd.aexp.points.v1+jsonl"
+"""The media type of ``points.jsonl``."""
+
+_ID = re.compile(r"[0-9a-f]{16}")
+_FILE = re.compile(re.escape(SWEEPS_DIR) + r"/([0-9a-f]{16})\.json")
+_MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What the ledger says of a sweep.
+
+    Attributes:
+        sweep_id: 16 hex digits.
+        experiment_id: such as ``E001``, or None.
+        created_at: when it was planned.
+        machine: the label of the machine that planned it.
+        spec: the spec, as the manifest's header has it.
+        seed: the resolved seed of the sweep, or None when nothing is drawn.
+        script_sha256: what the script hashed to, or None without one.
+        count: how many points there are.
+        points_digest: of the points, as the header of ``points.jsonl`` has it.
+        points: the values by number, or None when there are more than fit a record.
+        artifact: the digest of the artifact that holds ``points.jsonl``, or None.
+        redacted: JSON pointers to what was left out because it belongs to one machine.
+        raw: everything the file holds.
+    """
+
+    sweep_id: str
+    experiment_id: str | None
+    created_at: str
+    machine: str
+    spec: Mapping[str, Json]
+    seed: int | None
+    script_sha256: str | None
+    count: int
+    points_digest: str
+    points: Sequence[Mapping[str, Json]] | None
+    artifact: str | None
+    redacted: tuple[str, ...]
+    raw: Mapping[str, Json]
+
+
+def is_sweep_id(text: object) -> bool:
+    """Return whether ``text`` is a sweep id: 16 lowercase hex digits."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def plan_path(layout: Layout, sweep_id: str) -> Path:
+    """Return the file of the record of a sweep."""
+    return layout.root / SWEEPS_DIR / f"{sweep_id}.json"
+
+
+def artifact_name(sweep_id: str) -> str:
+    """Return what the points of a large sweep are called in the registry."""
+    return f"sweep-{sweep_id}"
+
+
+def write_plan(
+    layout: Layout,
+    *,
+    sweep_id: str,
+    spec: Mapping[str, Json],
+    seed: int | None,
+    script_sha256: str | None,
+    count: int,
+    points_digest: str,
+    points_file: Path,
+    versions: Mapping[str, Json] | None = None,
+) -> Path:
+    """Write the record of a sweep, sanitized, and return its file. Twice is no harm.
+
+    To be called when ``points.jsonl`` is complete, before the first point starts.
+
+    Args:
+        layout: the repository; paths below it are written relative to it.
+        sweep_id: 16 hex digits.
+        spec: the spec as plain JSON.
+        seed: the resolved seed.
+        script_sha256: what the script hashed to, or None without one.
+        count: how many points there are.
+        points_digest: of the points, as the header of ``points_file`` has it.
+        points_file: the sweep's ``points.jsonl``.
+        versions: of Python and of the libraries that drew the values.
+
+    Raises:
+        StorageError: the disk refused.
+        CorruptDataError: there is a record of this id, and it is of another plan.
+    """
+    value: dict[str, Json] = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": KIND,
+        "sweep_id": sweep_id,
+        "experiment_id": spec.get("experiment"),
+        "created_at": utc_now().isoformat(timespec="microseconds"),
+        "registered_machine": layout.machine_label,
+        "spec": dict(spec),
+        "seed": seed,
+        "script_sha256": script_sha256,
+        "count": count,
+        "points_digest": points_digest,
+        "versions": dict(versions) if versions else None,
+    }
+    if count <= MOST_INLINE:
+        value["points"] = list(_values_in(points_file))
+    else:
+        value["artifact"] = _keep_points(layout, sweep_id, points_file)
+    path = plan_path(layout, sweep_id)
+    if not write_new(path, _encoded(layout, value), tmp_dir=layout.tmp_dir):
+        known = decode_plan(sweep_id, path.read_bytes())
+        if known.points_digest != points_digest:
+            raise CorruptDataError(f"{layout.relative(path)} is the plan of other points")
+    return path
+
+
+def _encoded(layout: Layout, value: Mapping[str, Json]) -> bytes:
+    kept = {key: item for key, item in value.items() if item is not None}
+    clean, redacted = sanitize(kept, roots=roots_of(layout))
+    if redacted:
+        clean["redacted"] = sorted(redacted)
+    clean["record_digest"] = record_digest(clean)
+    return canonical_bytes(clean)
+
+
+def _values_in(points_file: Path) -> Iterator[Mapping[str, Json]]:
+    with points_file.open("rb") as stream:
+        next(stream, None)  # the header
+        for line in stream:
+            yield decode_json(line)["values"]
+
+
+def _keep_points(layout: Layout, sweep_id: str, points_file: Path) -> str:
+    """Keep ``points.jsonl`` in the registry, under a name, so that `aexp push` carries it."""
+    from aexp.model.attachment import NAME
+    from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest
+    from aexp.registry import SetRef, open_registry
+    from aexp.registry.refs import ARTIFACT
+
+    registry = open_registry(layout)
+    registry.initialise()
+    with registry.lease(f"sweep {sweep_id}"):
+        blob = registry.put_file(points_file)
+        config = registry.put(EMPTY_CONFIG)
+        layer = Descriptor(POINTS_TYPE, blob.digest, blob.size, annotations={NAME: "points.jsonl"})
+        manifest = registry.put_manifest(
+            Manifest(
+                config=Descriptor(EMPTY, config.digest, config.size),
+                layers=(layer,),
+                artifact_type=POINTS_TYPE,
+            )
+        )
+        registry.publish(SetRef(artifact_name(sweep_id), ARTIFACT, manifest.digest))
+    return manifest.digest
+
+
+def decode_plan(sweep_id: str, data: bytes) -> SweepPlan:
+    """Return the plan in ``data``, which must be that of ``sweep_id`` and unchanged.
+
+    Raises:
+        CorruptDataError: it is not.
+        NewerSchemaError: a newer aexp wrote it.
+    """
+    if _MARKER.search(data):
+        raise CorruptDataError("it holds git's conflict markers")
+    try:
+        value = decode_json(data)
+    except ValueError as error:
+        raise CorruptDataError(f"it is no JSON: {error}") from None
+    if not isinstance(value, dict) or value.get("kind") != KIND:
+        raise CorruptDataError("it is no record of a sweep")
+    version = value.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerSchemaError(f"it has schema version {version}")
+    if value.get("sweep_id") != sweep_id:
+        raise CorruptDataError(f"it is the record of {value.get('sweep_id')}")
+    if value.get("record_digest") != record_digest(value):
+        raise CorruptDataError("its content does not match its record_digest")
+    return _parsed(value)
+
+
+def _parsed(value: dict[str, Json]) -> SweepPlan:
+    spec, points, count = value.get("spec"), value.get("points"), value.get("count")
+    artifact, seed = value.get("artifact"), value.get("seed")
+    texts = [value.get(key) for key in ("created_at", "registered_machine", "points_digest")]
+    others = [value.get(key) for key in ("experiment_id", "script_sha256")]
+    if not (
+        isinstance(spec, dict)
+        and all(isinstance(text, str) for text in texts)
+        and all(text is None or isinstance(text, str) for text in others)
+        and isinstance(seed, int | None)
+        and isinstance(count, int)
+        and (artifact is None or is_digest(artifact))
+        and (artifact is not None if points is None else _are_points(points, count))
+    ):
+        raise CorruptDataError("it lacks what the record of a sweep must say")
+    return SweepPlan(
+        sweep_id=value["sweep_id"],
+        experiment_id=value.get("experiment_id"),
+        created_at=value["created_at"],
+        machine=value["registered_machine"],
+        spec=spec,
+        seed=seed,
+        script_sha256=value.get("script_sha256"),
+        count=count,
+        points_digest=value["points_digest"],
+        points=points,
+        artifact=artifact,
+        redacted=tuple(map(str, value.get("redacted") or ())),
+        raw=value,
+    )
+
+
+def _are_points(points: Json, count: int) -> bool:
+    return (
+        isinstance(points, list)
+        and len(points) == count
+        and all(isinstance(values, dict) for values in points)
+    )
+
+
+def read_plans(tree: Tree) -> tuple[list[SweepPlan], list[LedgerProblem]]:
+    """Return the plans of a tree, oldest first, and what is wrong with the others."""
+    plans: list[SweepPlan] = []
+    problems: list[LedgerProblem] = []
+    paths = [path for path in tree.files(SWEEPS_DIR) if path.endswith(".json")]
+    for path, data in tree.read_many(paths):
+        found = _FILE.fullmatch(path)
+        try:
+            if found is None:
+                raise CorruptDataError("its name is no sweep id")
+            if isinstance(data, OSError):
+                raise CorruptDataError(f"it cannot be read: {data.strerror or data}")
+            plan = decode_plan(found[1], data)
+        except CorruptDataError as error:
+            newer = isinstance(error, NewerSchemaError)
+            code = "ledger.newer_schema" if newer else "ledger.malformed"
+            problems.append(LedgerProblem(code, path, error.message, None))
+            continue
+        plans.append(plan)
+        problems += _leaks(path, plan)
+    plans.sort(key=lambda plan: (plan.created_at, plan.sweep_id))
+    return plans, problems
+
+
+def _leaks(path: str, plan: SweepPlan) -> Iterator[LedgerProblem]:
+    try:
+        leaks = find_secrets(dict(plan.raw))
+    except AexpError as error:
+        yield LedgerProblem("ledger.malformed", path, error.message, None)
+        return
+    if leaks:
+        message = f"{leaks[0].pointer} looks like a secret"
+        yield LedgerProblem("ledger.unsanitized", path, message, None)
+
+
+def list_plans(layout: Layout) -> list[SweepPlan]:
+    """Return the sound plans of the work tree, oldest first."""
+    return read_plans(WorkTree(layout.root, has_git=layout.git_dir is not None))[0]
+
+
+def plan_ids(layout: Layout) -> list[str]:
+    """Return the ids of all sweeps that the work tree's ledger has a record of, sorted."""
+    paths = WorkTree(layout.root, has_git=layout.git_dir is not None).files(SWEEPS_DIR)
+    return [found[1] for path in paths if (found := _FILE.fullmatch(path)) is not None]
+
+
+def resolve_sweep_id(text: str, known: Sequence[str]) -> str:
+    """Return the one id among ``known`` that begins with ``text``.
+
+    Raises:
+        AmbiguousIdError: several do.
+        NotFoundError: none does.
+    """
+    wanted = text.strip().lower()
+    found = [sweep_id for sweep_id in sorted(set(known)) if sweep_id.startswith(wanted)]
+    if wanted in found or (wanted and len(found) == 1):
+        return wanted if wanted in found else found[0]
+    if wanted and found:
+        raise AmbiguousIdError(
+            f"{text} is the beginning of {len(found)} sweep ids: {', '.join(found[:5])}",
+            hint="give more digits",
+        )
+    raise NotFoundError(
+        f"there is no sweep {text}",
+        hint="see `aexp sweep list`; `aexp sync` fetches those of other machines",
+    )
+
+
+def read_plan(layout: Layout, sweep_id: str) -> SweepPlan:
+    """Return the plan of a sweep.
+
+    Raises:
+        NotFoundError: the ledger has no record of it.
+        CorruptDataError: the record is damaged.
+    """
+    path = plan_path(layout, sweep_id)
+    try:
+        return decode_plan(sweep_id, path.read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"the ledger has no plan of sweep {sweep_id}",
+            hint="run `aexp sync` to fetch it; see `aexp sweep list`",
+        ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CorruptDataError(f"{layout.relative(path)} cannot be read: {reason}") from None
+    except CorruptDataError as error:
+        raise type(error)(
+            f"{layout.relative(path)}: {error.message}",
+            hint="restore it from git: it never changes (`git checkout -- FILE`)",
+        ) from None

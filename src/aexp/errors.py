@@ -263,6 +263,30 @@ class CitedError(AexpError):
     usual_hint = "take the citation out of the finding first, or keep it"
 
 
+class SweepConfigError(UsageError):
+    """A sweep is not what its spec, its script or its folder must be; nothing was run (SWP-09)."""
+
+    code = "sweep-config"
+    summary = "A sweep's spec is wrong, or its script or folder is not the one it began with."
+    usual_hint = "see docs/format/sweep.md for what a spec may say"
+
+
+class ManifestCorruptError(CorruptDataError):
+    """A line of a sweep's manifest that is not the torn last one is damaged (SWP-07)."""
+
+    code = "manifest-corrupt"
+    summary = "A sweep's manifest is damaged elsewhere than in a torn last line."
+    usual_hint = "take the file from a backup, or move the line away and resume the sweep"
+
+
+class SweepBusyError(RunBusyError):
+    """Another live process drives the sweep (SWP-10)."""
+
+    code = "sweep-busy"
+    summary = "Another live process drives the sweep."
+    usual_hint = "wait for it to end, or stop it; `aexp sweep status` shows how far it is"
+
+
 class CheckpointWarning(UserWarning):
     """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
 

@@ -14,6 +14,7 @@ JOB_ID = "AEXP_JOB_ID"
 JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
 ATTEMPT_ID = "AEXP_ATTEMPT_ID"
 REGISTRY_ROOT = "AEXP_REGISTRY_ROOT"
+SWEEP_OUT = "AEXP_SWEEP_OUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,12 @@ def registry_root(environ: Mapping[str, str] | None = None) -> str | None:
     """Return where the user wants the registry to be, None when they do not say (REG-05)."""
     env = os.environ if environ is None else environ
     return env.get(REGISTRY_ROOT) or None
+
+
+def sweep_out(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the folder for the output files of the sweep's point that this process is, or None."""
+    env = os.environ if environ is None else environ
+    return env.get(SWEEP_OUT) or None
 
 
 def is_set(name: str) -> bool:

@@ -86,7 +86,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Json]:
         if not parts:
             raise UsageError("--sp is empty", hint=f"leave it out, or {_EXAMPLE}")
         for part in parts:
-            key, value = _parse_pair(part)
+            key, value = parse_pair(part)
             if key in flat and not same_json(flat[key], value):
                 raise UsageError(
                     f"--sp gives {key} twice: {flat[key]!r} and {value!r}",
@@ -96,30 +96,65 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Json]:
     return nest_keys(flat)
 
 
-def _parse_pair(part: str) -> tuple[str, Json]:
-    key, equals, text = part.partition("=")
-    if not equals:
-        raise UsageError(f"--sp has no '=' in {part!r}", hint=_EXAMPLE)
-    forced = key.endswith(":")
-    key = key.removesuffix(":").strip()
-    if not key:
-        raise UsageError(f"--sp has no key in {part!r}", hint=_EXAMPLE)
-    if key.startswith("-") or len(key.split()) > 1:
-        raise UsageError(f"--sp has no usable key in {part!r}", hint=_EXAMPLE)
-    text = text.strip()
+def parse_pair(part: str, *, option: str = "--sp") -> tuple[str, Json]:
+    """Return the key and the value that one ``key=value`` spells.
+
+    Args:
+        part: the text, without a comma beside it.
+        option: what it was given to, for messages.
+
+    Raises:
+        UsageError: it is no such pair.
+        UnsafeValueError: the value may not be recorded.
+    """
+    key, forced, text = split_pair(part, option=option)
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         parsed = text if forced else parse_value(text)
         return key, text[1:-1] if parsed == text else parsed
     if not forced and text[:1] not in _OPEN and (second := _SECOND_PAIR.search(text)):
         raise UsageError(
-            f"--sp has no comma before {second[1]} in {part!r}",
+            f"{option} has no comma before {second[1]} in {part!r}",
             hint="part pairs by commas: lr=0.1,seed=0",
         )
     return key, text if forced else parse_value(text)
 
 
-def split_commas(text: str) -> list[str]:
+def split_pair(part: str, *, option: str = "--sp") -> tuple[str, bool, str]:
+    """Return the key of ``key=value``, whether ``:=`` forces a string, and the value's text.
+
+    Raises:
+        UsageError: it has no ``=``, or no usable key.
+    """
+    key, equals, text = part.partition("=")
+    if not equals:
+        raise UsageError(f"{option} has no '=' in {part!r}", hint=_EXAMPLE)
+    forced = key.endswith(":")
+    key = key.removesuffix(":").strip()
+    if not key:
+        raise UsageError(f"{option} has no key in {part!r}", hint=_EXAMPLE)
+    if key.startswith("-") or len(key.split()) > 1:
+        raise UsageError(f"{option} has no usable key in {part!r}", hint=_EXAMPLE)
+    return key, forced, text.strip()
+
+
+def split_commas(text: str, *, option: str = "--sp") -> list[str]:
     """Split at commas that stand outside brackets and quotes, dropping empty parts.
+
+    Raises:
+        UsageError: a bracket or quote is never closed.
+    """
+    return split_outside(text, ",", option=option)
+
+
+def split_outside(text: str, separator: str, *, option: str, opens: str = "=") -> list[str]:
+    """Split at a separator that stands outside brackets and quotes, dropping empty parts.
+
+    Args:
+        text: what to split.
+        separator: one character.
+        option: what ``text`` was given to, for messages.
+        opens: characters after which a quote begins; an apostrophe inside a word does not. At
+            the beginning of the text one does when ``separator`` is among them.
 
     Raises:
         UsageError: a bracket or quote is never closed.
@@ -134,13 +169,13 @@ def split_commas(text: str) -> list[str]:
             if char == quote and not escaped:
                 quote = ""
             escaped = char == "\\" and not escaped
-        elif char in "'\"" and (closers or _starts_value(text, index)):
+        elif char in "'\"" and (closers or _starts_value(text, index, separator, opens)):
             quote = char
         elif char in _OPEN:
             closers.append(_OPEN[char])
         elif closers and char == closers[-1]:
             closers.pop()
-        elif char == "," and not closers:
+        elif char == separator and not closers:
             parts.append("".join(current))
             current = []
             continue
@@ -148,13 +183,14 @@ def split_commas(text: str) -> list[str]:
     if quote or closers:
         missing = quote or closers[-1]
         raise UsageError(
-            f"--sp has no closing {missing} in {text!r}",
-            hint="close it, and quote the whole for your shell: --sp 'layers=[64,32]'",
+            f"{option} has no closing {missing} in {text!r}",
+            hint=f"close it, and quote the whole for your shell: {option} 'layers=[64,32]'",
         )
     parts.append("".join(current))
     return [part.strip() for part in parts if part.strip()]
 
 
-def _starts_value(text: str, index: int) -> bool:
-    """Return whether a quote at ``index`` opens a value (an apostrophe inside a word does not)."""
-    return text[:index].rstrip().endswith("=")
+def _starts_value(text: str, index: int, separator: str, opens: str) -> bool:
+    """Return whether a quote at ``index`` opens a value."""
+    before = text[:index].rstrip()
+    return before.endswith(tuple(opens)) or (not before and separator in opens)

@@ -43,27 +43,38 @@ def points_file(folder: Path, values: list[dict[str, Any]]) -> Path:
     return path
 
 
+def header(count: int, sweep_id: str = SWEEP, **more: Any) -> dict[str, Any]:
+    """Return the first line of a manifest."""
+    return {
+        "sweep_id": sweep_id,
+        "sweep_seed": "7",
+        "run_count": count,
+        "points_digest": DIGEST,
+        "spec": SPEC,
+        "script_sha256": None,
+        "created_at": "2026-01-01T00:00:00.000000Z",
+        **more,
+    }
+
+
 def plan(
     machine: Machine, values: list[dict[str, Any]], sweep_id: str = SWEEP, **more: Any
 ) -> Layout:
     """Write the record of a sweep of these points."""
     layout = open_layout(machine.path, require_git=False)
-    options: dict[str, Any] = {"spec": SPEC, "seed": 7, "script_sha256": "ab", **more}
     path = points_file(machine.path.parent, values)
-    write_plan(
-        layout, sweep_id=sweep_id, count=len(values), points_digest=DIGEST, points_file=path,
-        **options,
-    )  # fmt: skip
+    write_plan(layout, header(len(values), sweep_id, **more), path)
     return layout
 
 
 def test_a_plan_is_read_as_it_was_written(installed_repo: Machine) -> None:
     """SWP-11: the record holds spec, seed and every point with its drawn values."""
     values = [{"lr": 0.1, "n": 1, "opt": {"name": "adam"}}, {"lr": 0.30000000000000004, "n": 2}]
-    layout = plan(installed_repo, values, seed=2**127 + 1)
+    layout = plan(installed_repo, values, sweep_seed=2**127 + 1)
     read = read_plan(layout, SWEEP)
     assert read.points == values
-    assert (read.seed, read.count, read.points_digest) == (2**127 + 1, 2, DIGEST)
+    assert (read.header["sweep_seed"], read.count, read.points_digest) == (2**127 + 1, 2, DIGEST)
+    assert "script_sha256" not in read.header
     assert (read.experiment_id, read.machine, dict(read.spec)) == ("E001", "laptop", SPEC)
     assert read.artifact is None and read.redacted == ()
     assert [p.sweep_id for p in list_plans(layout)] == plan_ids(layout) == [SWEEP]
@@ -103,10 +114,7 @@ def test_it_is_written_once(installed_repo: Machine) -> None:
     assert plan_path(layout, SWEEP).read_bytes() == before
     other = points_file(installed_repo.path.parent, [{"lr": 0.2}])
     with pytest.raises(CorruptDataError, match="other points"):
-        write_plan(
-            layout, sweep_id=SWEEP, spec=SPEC, seed=7, script_sha256=None, count=1,
-            points_digest="sha256:" + "e" * 64, points_file=other,
-        )  # fmt: skip
+        write_plan(layout, header(1, points_digest="sha256:" + "e" * 64), other)
     assert plan_path(layout, SWEEP).read_bytes() == before
 
 
@@ -116,7 +124,7 @@ def test_nothing_of_one_machine_is_committed(installed_repo: Machine) -> None:
     layout = plan(installed_repo, [{"lr": 0.1}], spec=spec)
     text = plan_path(layout, SWEEP).read_text()
     assert SECRET not in text and "/home/someone" not in text
-    assert read_plan(layout, SWEEP).redacted == ("/spec/command",)
+    assert read_plan(layout, SWEEP).redacted == ("/header/spec/command",)
 
 
 def test_paths_of_the_repository_are_relative(installed_repo: Machine) -> None:
@@ -197,7 +205,7 @@ def test_a_leak_in_a_plan_is_found(installed_repo: Machine) -> None:
     layout = plan(installed_repo, [{"lr": 0.1}])
     path = plan_path(layout, SWEEP)
     value = json.loads(path.read_bytes())
-    value["spec"]["command"] = f"train --token {SECRET}"
+    value["header"]["spec"]["command"] = f"train --token {SECRET}"
     value["record_digest"] = record_digest(value)
     path.write_bytes(canonical_bytes(value))
     shown = installed_repo.aexp_fast("ledger", "verify", "--format", "json", check=False).stdout

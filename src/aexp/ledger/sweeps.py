@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aexp.clock import utc_now
 from aexp.errors import (
     AexpError,
     AmbiguousIdError,
@@ -54,11 +53,9 @@ class SweepPlan:
         experiment_id: such as ``E001``, or None.
         created_at: when it was planned.
         machine: the label of the machine that planned it.
-        spec: the spec, as the manifest's header has it.
-        seed: the resolved seed of the sweep, or None when nothing is drawn.
-        script_sha256: what the script hashed to, or None without one.
         count: how many points there are.
         points_digest: of the points, as the header of ``points.jsonl`` has it.
+        header: the first line of the manifest: spec, seed, digests of scripts, versions.
         points: the values by number, or None when there are more than fit a record.
         artifact: the digest of the artifact that holds ``points.jsonl``, or None.
         redacted: JSON pointers to what was left out because it belongs to one machine.
@@ -69,15 +66,19 @@ class SweepPlan:
     experiment_id: str | None
     created_at: str
     machine: str
-    spec: Mapping[str, Json]
-    seed: int | None
-    script_sha256: str | None
     count: int
     points_digest: str
+    header: Mapping[str, Json]
     points: Sequence[Mapping[str, Json]] | None
     artifact: str | None
     redacted: tuple[str, ...]
     raw: Mapping[str, Json]
+
+    @property
+    def spec(self) -> Mapping[str, Json]:
+        """The spec of the sweep."""
+        found: Mapping[str, Json] = self.header["spec"]
+        return found
 
 
 def is_sweep_id(text: object) -> bool:
@@ -95,59 +96,39 @@ def artifact_name(sweep_id: str) -> str:
     return f"sweep-{sweep_id}"
 
 
-def write_plan(
-    layout: Layout,
-    *,
-    sweep_id: str,
-    spec: Mapping[str, Json],
-    seed: int | None,
-    script_sha256: str | None,
-    count: int,
-    points_digest: str,
-    points_file: Path,
-    versions: Mapping[str, Json] | None = None,
-) -> Path:
+def write_plan(layout: Layout, header: Mapping[str, Json], points_file: Path) -> Path:
     """Write the record of a sweep, sanitized, and return its file. Twice is no harm.
 
     To be called when ``points.jsonl`` is complete, before the first point starts.
 
     Args:
         layout: the repository; paths below it are written relative to it.
-        sweep_id: 16 hex digits.
-        spec: the spec as plain JSON.
-        seed: the resolved seed.
-        script_sha256: what the script hashed to, or None without one.
-        count: how many points there are.
-        points_digest: of the points, as the header of ``points_file`` has it.
+        header: the first line of the manifest as JSON, with ``sweep_id``, ``spec``, ``run_count``,
+            ``points_digest`` and ``created_at``.
         points_file: the sweep's ``points.jsonl``.
-        versions: of Python and of the libraries that drew the values.
 
     Raises:
         StorageError: the disk refused.
         CorruptDataError: there is a record of this id, and it is of another plan.
     """
+    sweep_id = str(header["sweep_id"])
     value: dict[str, Json] = {
         "schema_version": SCHEMA_VERSION,
         "kind": KIND,
         "sweep_id": sweep_id,
-        "experiment_id": spec.get("experiment"),
-        "created_at": utc_now().isoformat(timespec="microseconds"),
+        "experiment_id": header["spec"].get("experiment"),
+        "created_at": header["created_at"],
         "registered_machine": layout.machine_label,
-        "spec": dict(spec),
-        "seed": seed,
-        "script_sha256": script_sha256,
-        "count": count,
-        "points_digest": points_digest,
-        "versions": dict(versions) if versions else None,
+        "header": {key: item for key, item in header.items() if item is not None},
     }
-    if count <= MOST_INLINE:
+    if header["run_count"] <= MOST_INLINE:
         value["points"] = list(_values_in(points_file))
     else:
         value["artifact"] = _keep_points(layout, sweep_id, points_file)
     path = plan_path(layout, sweep_id)
     if not write_new(path, _encoded(layout, value), tmp_dir=layout.tmp_dir):
         known = decode_plan(sweep_id, path.read_bytes())
-        if known.points_digest != points_digest:
+        if known.points_digest != header["points_digest"]:
             raise CorruptDataError(f"{layout.relative(path)} is the plan of other points")
     return path
 
@@ -218,30 +199,27 @@ def decode_plan(sweep_id: str, data: bytes) -> SweepPlan:
 
 
 def _parsed(value: dict[str, Json]) -> SweepPlan:
-    spec, points, count = value.get("spec"), value.get("points"), value.get("count")
-    artifact, seed = value.get("artifact"), value.get("seed")
-    texts = [value.get(key) for key in ("created_at", "registered_machine", "points_digest")]
-    others = [value.get(key) for key in ("experiment_id", "script_sha256")]
+    header, points, artifact = value.get("header"), value.get("points"), value.get("artifact")
+    texts = [value.get(key) for key in ("created_at", "registered_machine")]
+    experiment_id = value.get("experiment_id")
     if not (
-        isinstance(spec, dict)
+        isinstance(header, dict)
+        and isinstance(header.get("spec"), dict)
+        and isinstance(count := header.get("run_count"), int)
+        and isinstance(header.get("points_digest"), str)
         and all(isinstance(text, str) for text in texts)
-        and all(text is None or isinstance(text, str) for text in others)
-        and isinstance(seed, int | None)
-        and isinstance(count, int)
-        and (artifact is None or is_digest(artifact))
-        and (artifact is not None if points is None else _are_points(points, count))
+        and isinstance(experiment_id, str | None)
+        and (is_digest(artifact) if points is None else _are_points(points, count))
     ):
         raise CorruptDataError("it lacks what the record of a sweep must say")
     return SweepPlan(
         sweep_id=value["sweep_id"],
-        experiment_id=value.get("experiment_id"),
+        experiment_id=experiment_id,
         created_at=value["created_at"],
         machine=value["registered_machine"],
-        spec=spec,
-        seed=seed,
-        script_sha256=value.get("script_sha256"),
         count=count,
-        points_digest=value["points_digest"],
+        points_digest=header["points_digest"],
+        header=header,
         points=points,
         artifact=artifact,
         redacted=tuple(map(str, value.get("redacted") or ())),

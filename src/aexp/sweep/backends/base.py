@@ -83,8 +83,15 @@ class Pool(Protocol):
         raises what keeps *every* point from being started.
         """
 
-    def live(self) -> set[int]:
-        """Return the points that the engine still runs for an earlier driver; mostly none."""
+    def live(self, folder: Path) -> dict[Task, Future[Outcome]]:
+        """Return what the engine still runs for an earlier driver of a sweep; mostly nothing.
+
+        Each task comes with the future of its end, as if it had been submitted here: the sweep
+        waits for it and does not submit it again.
+
+        Args:
+            folder: the sweep's folder.
+        """
 
 
 def worker_command(task: Task) -> list[str]:

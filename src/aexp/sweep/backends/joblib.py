@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,7 +43,7 @@ class LocalJoblibPool:
     name = "joblib"
 
     def __init__(self, workers: int = 1) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        if workers < 1:
             raise SweepConfigError(f"workers is a whole number from 1, not {workers!r}")
         self.workers = workers
         self._joblib: Any = require("joblib", "sweep", "LocalJoblibPool")
@@ -76,9 +77,9 @@ class LocalJoblibPool:
         self._waiting.put(_Job(task, future))
         return future
 
-    def live(self) -> set[int]:
+    def live(self, folder: Path) -> dict[Task, Future[Outcome]]:
         """Return nothing: these processes do not outlive their driver."""
-        return set()
+        return {}
 
     def _dispatch(self) -> None:
         """Hand each task to joblib as it comes, until the pool is left."""
@@ -101,7 +102,7 @@ class LocalJoblibPool:
             return
         try:
             outcome = run_worker(job.task, stop=self._leaving.is_set)
-        except BaseException as error:  # noqa: BLE001 - the thread that asked gets it
+        except Exception as error:  # noqa: BLE001 - the thread that asked gets it
             job.future.set_exception(error)
         else:
             job.future.set_result(outcome)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias, cast
@@ -19,7 +16,7 @@ from aexp.registry import projection
 from aexp.registry.refs import ANONYMOUS, ANY, ARTIFACT, SetRef, check_ref_name
 from aexp.registry.store import Registry
 from aexp.registry.verify import check_whole
-from aexp.storage.atomic import TEMP_SUFFIX, storage_error, sync_folder
+from aexp.storage.appearing import appearing
 
 Progress: TypeAlias = Callable[[int], None]
 
@@ -93,7 +90,7 @@ def export_artifact(
         described.media_type, digest, described.size, labels, described.artifact_type
     )
     size = 0
-    with _appearing(target) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+    with appearing(target) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
         _add(tar, projection.LAYOUT, projection.LAYOUT_CONTENT)
         _add(tar, "index.json", Index((entry,)).encode())
         for member in sorted(marks.reached):
@@ -137,25 +134,6 @@ class _Told:
         if self._progress is not None:
             self._progress(len(data))
         return data
-
-
-@contextmanager
-def _appearing(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that appears as ``target``, whole and durable, when the block ends well."""
-    temp = target.with_name(f"{target.name[:40]}.{secrets.token_hex(6)}{TEMP_SUFFIX}")
-    try:
-        with temp.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temp, target)
-        sync_folder(target.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            os.unlink(temp)
-        if isinstance(error, OSError) and not isinstance(error, StorageError):
-            raise storage_error(error, target) from error
-        raise
 
 
 def import_archive(

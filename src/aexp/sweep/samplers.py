@@ -1,0 +1,211 @@
+"""Drawing the points of a sweep (SWP-03, SWP-04), one at a time and in a fixed order.
+
+A parameter's stream of random numbers hangs on the sweep's seed and on the parameter's *name*
+alone, so that another parameter, or another order, changes nothing of it. What is drawn is written
+down before the first point starts; drawing it again is only ever a check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from aexp.errors import MissingExtraError, SweepConfigError, UsageError
+from aexp.model.canonical import Json
+from aexp.model.statepoint import check_statepoint, nest_keys
+from aexp.model.sweep import REPEAT, Explicit, Grid, Sampled, SweepSpec, blocks_of
+from aexp.sweep.blocks import is_seed, seed_of
+from aexp.sweep.table import read_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Flat: TypeAlias = dict[str, Json]
+"""The values of a point by parameter, dotted names as they were given."""
+
+Rows: TypeAlias = Callable[[], Iterator[Flat]]
+"""Gives the points of a block from the first one on, as often as it is called."""
+
+CHUNK: Final = 1024
+"""How many points are drawn at once: a power of two, as Sobol's sequence wants."""
+
+
+def draw(spec: SweepSpec, seed: int | None = None) -> tuple[int, Iterator[dict[str, Json]]]:
+    """Return the seed of a sweep and the values of its points, nested, in order.
+
+    Args:
+        spec: the sweep.
+        seed: the seed; None takes the spec's own, or a fresh one of 63 bits (trap 59).
+
+    Raises:
+        SweepConfigError: the seed is none; while iterating, a line of a CSV file does not fit.
+        MissingExtraError: the sampler needs ``aexp[sweep]``.
+    """
+    if seed is None:
+        seed = seed_of(spec.parameters)
+    if seed is None:
+        seed = secrets.randbits(63)
+    if not is_seed(seed):
+        raise SweepConfigError(
+            f"{seed!r} is no seed", hint="give a whole number from 0 to 2^64 - 1"
+        )
+    blocks = [_rows(block, seed, spec) for block in blocks_of(spec.parameters)]
+    return seed, _points(spec, blocks)
+
+
+def _points(spec: SweepSpec, blocks: Sequence[Rows]) -> Iterator[dict[str, Json]]:
+    repeats: list[Flat] = [{}]
+    if spec.repeat is not None:
+        repeats = [{REPEAT: number} for number in range(spec.repeat)]
+    for values in _crossed(blocks):
+        point = nest_keys(values)
+        for repeat in repeats:
+            yield {**_merged(spec.fixed, point), **repeat}
+
+
+def _crossed(blocks: Sequence[Rows]) -> Iterator[Flat]:
+    """Yield every combination, the last block varying fastest, without keeping any."""
+    if not blocks:
+        yield {}
+        return
+    for first in blocks[0]():
+        for rest in _crossed(blocks[1:]):
+            yield {**first, **rest}
+
+
+def _merged(base: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        result[key] = _merged(below, value) if both else value
+    return result
+
+
+def _rows(block: Grid | Explicit | Sampled, seed: int, spec: SweepSpec) -> Rows:
+    if isinstance(block, Grid):
+        return lambda: _grid(block)
+    if isinstance(block, Sampled):
+        return _sampled(block, seed)
+    if block.file is None:
+        return lambda: iter(block.rows)
+    return lambda: _table(block, Path(spec.folder))
+
+
+def _grid(block: Grid) -> Iterator[Flat]:
+    names = sorted(block.axes)
+    for values in itertools.product(*(block.axes[name] for name in names)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _table(block: Explicit, folder: Path) -> Iterator[Flat]:
+    assert block.file is not None
+    for number, row in enumerate(read_rows(folder / block.file, block.file, block.sha256), 1):
+        try:
+            check_statepoint(nest_keys(row))
+        except UsageError as error:
+            raise SweepConfigError(
+                f"{block.file}, point {number}: {error.message}", hint=error.hint
+            ) from None
+        yield row
+
+
+def _sampled(block: Sampled, seed: int) -> Rows:
+    names = sorted(block.parameters)
+    cube = _CUBES[block.method]
+    _numpy()
+    if block.method != "monte_carlo":
+        _qmc()
+
+    def rows() -> Iterator[Flat]:
+        drawn = itertools.islice(cube(names, block.n, seed), block.n)
+        for units in drawn:
+            yield {name: block.parameters[name].at(u) for name, u in zip(names, units, strict=True)}
+
+    return rows
+
+
+Units: TypeAlias = Iterator[Sequence[float]]
+"""Points of the unit cube, a coordinate for each parameter."""
+
+
+def _monte_carlo(names: Sequence[str], n: int, seed: int) -> Units:
+    """Yield independent points: 52 of the 64 bits that each parameter has for each point.
+
+    The middle of one of 2^52 equal steps is never 0 nor 1. A bit generator's raw output, unlike
+    what is made of it, is the same in every version of numpy.
+    """
+    streams = [_bits(seed, name) for name in names]
+    while True:
+        columns = [((bits.random_raw(CHUNK) >> 12) + 0.5) * 2.0**-52 for bits in streams]
+        yield from zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _latin_hypercube(names: Sequence[str], n: int, seed: int) -> Units:
+    """Yield points of which each of ``n`` equal parts of every parameter holds one.
+
+    Each parameter is stratified by itself, from its own stream: that is a Latin hypercube, and
+    another parameter changes nothing of it.
+    """
+    columns = [
+        _qmc().LatinHypercube(d=1, rng=_generator(seed, name)).random(n)[:, 0] for name in names
+    ]
+    for start in range(0, n, CHUNK):
+        parts = (column[start : start + CHUNK].tolist() for column in columns)
+        yield from zip(*parts, strict=True)
+
+
+def _sobol(names: Sequence[str], n: int, seed: int) -> Units:
+    engine = _qmc().Sobol(d=len(names), scramble=True, rng=_generator(seed, "\n".join(names)))
+    while True:
+        yield from engine.random(CHUNK).tolist()
+
+
+def _halton(names: Sequence[str], n: int, seed: int) -> Units:
+    engine = _qmc().Halton(d=len(names), scramble=True, rng=_generator(seed, "\n".join(names)))
+    while True:
+        yield from engine.random(CHUNK).tolist()
+
+
+_CUBES: Final[dict[str, Callable[[Sequence[str], int, int], Units]]] = {
+    "monte_carlo": _monte_carlo,
+    "latin_hypercube": _latin_hypercube,
+    "sobol": _sobol,
+    "halton": _halton,
+}
+
+
+def _bits(seed: int, name: str) -> np.random.PCG64:
+    """Return the stream of a parameter: 128 bits of its name beside the seed (trap 65)."""
+    digest = hashlib.sha256(name.encode()).digest()
+    key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+    np = _numpy()
+    return np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    return _numpy().random.Generator(_bits(seed, name))
+
+
+def _numpy():  # type: ignore[no-untyped-def]
+    try:
+        import numpy
+    except ImportError as error:
+        raise _missing("numpy") from error
+    return numpy
+
+
+def _qmc():  # type: ignore[no-untyped-def]
+    try:
+        from scipy.stats import qmc
+    except ImportError as error:
+        raise _missing("scipy") from error
+    return qmc
+
+
+def _missing(package: str) -> MissingExtraError:
+    return MissingExtraError(f"drawing points needs {package}", hint='pip install "aexp[sweep]"')

@@ -287,6 +287,24 @@ class SweepBusyError(RunBusyError):
     usual_hint = "wait for it to end, or stop it; `aexp sweep status` shows how far it is"
 
 
+class CodeDriftError(AexpError):
+    """The code here is not the code that a queued run was registered with (QUE-01)."""
+
+    code = "code-drift"
+    exit_code = 5
+    summary = "The code differs from the code that a queued run was registered with."
+    usual_hint = "check that code out, or let the run record the other: --allow-code-drift"
+
+
+class NoCommandError(AexpError):
+    """A queued run has no command that a worker could run (QUE-02)."""
+
+    code = "no-command"
+    exit_code = 5
+    summary = "A queued run has no command: its experiment has no runner_command."
+    usual_hint = "write runner_command into the experiment's file"
+
+
 class CheckpointWarning(UserWarning):
     """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
 
@@ -297,6 +315,10 @@ class MissingExperimentWarning(UserWarning):
 
 class LedgerPromotionWarning(UserWarning):
     """A promotion failed; the run itself is recorded and the ledger heals later (RUN-04)."""
+
+
+class MissingOutputWarning(UserWarning):
+    """A finished point's output is not here, or is damaged: its row is empty (SWP-12)."""
 
 
 class AttachmentWarning(UserWarning):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 
 from aexp import settings
 from aexp.sweep.backends.base import Task, harvest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -36,6 +37,7 @@ FORWARDED = tuple(
 FROM_TERMINAL = tuple(getattr(signal, n) for n in ("SIGINT", "SIGQUIT") if hasattr(signal, n))
 _HAS_PROC = Path("/proc/self/stat").exists()
 UNBUFFERED = "PYTHONUNBUFFERED"
+_SET_PARENT_DEATH_SIGNAL = 1
 GRACE_S = 2.0
 """How long to wait for output after the command has ended."""
 
@@ -180,6 +182,7 @@ def run_command(
     log: Path,
     cwd: Path | None = None,
     on_start: Callable[[int], None] | None = None,
+    own_group: bool = False,
 ) -> CommandOutcome:
     """Run ``command``, streaming its output live and keeping it in ``log`` (RUN-05).
 
@@ -194,6 +197,8 @@ def run_command(
         log: the file to write.
         cwd: the child's working directory.
         on_start: called with the child's process id.
+        own_group: start the child as the leader of a process group of its own, without standard
+            input; signals go to the whole group, and on Linux the child ends with this process.
 
     Raises:
         NotFoundError: there is no such program, or it may not be executed.
@@ -202,14 +207,14 @@ def run_command(
     sink = _LogSink(log)
     try:
         # Before the child starts, so that no signal falls between the two.
-        with _ForwardSignals() as signals:
-            child = _start(command, environ, cwd)
+        with _ForwardSignals(own_group) as signals:
+            child = _start(command, environ, cwd, own_group)
             try:
                 signals.attach(child)
                 if on_start is not None:
                     on_start(child.pid)
             except BaseException:
-                _give_up(child)
+                _give_up(child, own_group)
                 raise
             _stream(child, sink)
     finally:
@@ -218,7 +223,7 @@ def run_command(
 
 
 def _start(
-    command: Sequence[str], environ: Mapping[str, str], cwd: Path | None
+    command: Sequence[str], environ: Mapping[str, str], cwd: Path | None, own_group: bool
 ) -> subprocess.Popen[bytes]:
     # A Python child with a pipe for its output would keep what it prints for itself.
     live = {} if settings.is_set(UNBUFFERED) else {UNBUFFERED: "1"}
@@ -229,6 +234,9 @@ def _start(
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if own_group else None,
+            process_group=0 if own_group else None,
+            preexec_fn=dying_with_parent() if own_group else None,
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -245,8 +253,28 @@ def _start(
         raise kind(f"cannot start {command[0]!r}: {reason}", hint=hint) from None
 
 
-def _give_up(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
+def dying_with_parent() -> Callable[[], None] | None:
+    """Return what a child calls before it begins, so that it is killed when its parent ends.
+
+    Linux alone knows such a thing; None elsewhere. The parent is the thread that starts the child.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl  # found now: between fork and exec little is allowed
+    parent = os.getpid()
+
+    def tie() -> None:
+        prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the tie
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tie
+
+
+def _give_up(child: subprocess.Popen[bytes], own_group: bool) -> None:
+    _signal(child, signal.SIGKILL, own_group)
     child.wait()
     for pipe in (child.stdout, child.stderr):
         if pipe is not None:
@@ -354,7 +382,8 @@ class _ForwardSignals:
     One that comes before the child has started waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own_group: bool = False) -> None:
+        self._own_group = own_group
         self._child: subprocess.Popen[bytes] | None = None
         self._before: dict[int, Any] = {}
         self._waiting: list[int] = []
@@ -376,7 +405,8 @@ class _ForwardSignals:
     def _forward(self, number: int, frame: FrameType | None) -> None:
         self.last = number
         # From a terminal, Ctrl-C reaches the child too: the kernel sends it to the whole group.
-        if number in FROM_TERMINAL and _has_terminal() and self._child is not None:
+        shared = number in FROM_TERMINAL and not self._own_group and _has_terminal()
+        if shared and self._child is not None:
             return
         if self._child is None:
             self._waiting.append(number)
@@ -385,11 +415,19 @@ class _ForwardSignals:
 
     def _send(self, number: int) -> None:
         if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(number)
+            _signal(self._child, number, self._own_group)
 
     def __exit__(self, *exc: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _signal(child: subprocess.Popen[bytes], number: int, group: bool) -> None:
+    if not group or sys.platform == "win32":
+        child.send_signal(number)
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 @contextmanager

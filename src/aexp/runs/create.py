@@ -40,6 +40,25 @@ class Created:
     undeclared: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A run as it would be created.
+
+    Attributes:
+        job_id: its id.
+        statepoint: its whole state point: conditions resolved, the state of the code in it.
+        document: its first document.
+        undeclared: dotted keys whose values hold paths of this machine.
+        artifact: the experiment's file, or None.
+    """
+
+    job_id: str
+    statepoint: dict[str, Json]
+    document: dict[str, Json]
+    undeclared: tuple[str, ...]
+    artifact: Artifact | None
+
+
 def create(
     layout: Layout,
     experiment_id: str | None,
@@ -74,6 +93,39 @@ def create(
         GitError: the state of the code cannot be read.
         StorageError: the disk refused.
     """
+    run = plan_run(
+        layout,
+        experiment_id,
+        statepoint,
+        hypothesis_id=hypothesis_id,
+        sub_hypothesis_id=sub_hypothesis_id,
+        include_commit=include_commit,
+        resolve=resolve,
+        missing=missing,
+        code=code,
+    )
+    heal_pending(layout)
+    created = RunStore(layout).create(run.statepoint, run.document, durable=durable)
+    return Created(run.job_id, created, run.undeclared)
+
+
+def plan_run(
+    layout: Layout,
+    experiment_id: str | None,
+    statepoint: Mapping[str, object] | None = None,
+    *,
+    hypothesis_id: str | None = None,
+    sub_hypothesis_id: str | None = None,
+    include_commit: bool = True,
+    resolve: bool = True,
+    missing: str = "refuse",
+    code: CodeState | None = None,
+) -> Planned:
+    """Return what :func:`create` would make; the arguments are its own. Changes nothing.
+
+    Raises:
+        NotFoundError, UsageError, UnsafeValueError, GitError: as :func:`create`.
+    """
     given = {k: v for k, v in (statepoint or {}).items() if k != "experiment_id"}
     if (statepoint or {}).get("experiment_id") not in (None, experiment_id):
         raise UsageError(
@@ -90,11 +142,9 @@ def create(
     if include_commit:
         full.update((code or code_state(layout)).statepoint_keys())
     full.update(point)
-    store = RunStore(layout)
     document = _first_document(layout, experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
-    heal_pending(layout)
-    created = store.create(full, document, durable=durable)
-    return Created(job_id_of(full), created, tuple(undeclared_paths(point)))
+    undeclared = tuple(undeclared_paths(point))
+    return Planned(job_id_of(full), full, document, undeclared, artifact)
 
 
 def _first_document(
@@ -175,7 +225,7 @@ def _experiment(layout: Layout, experiment_id: str, missing: str) -> Artifact | 
         warnings.warn(
             f"experiment {experiment_id} has no file in {KB_DIR_REL}/experiments yet",
             MissingExperimentWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return None
     files = tree.files(f"{KB_DIR_REL}/experiments")

@@ -11,7 +11,7 @@ import platform
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -40,7 +40,7 @@ from aexp.workspace.store import RunRecord, RunStore
 ATTEMPT_KEYS: Final = (
     "attempt_id", "status", "ended_by", "error", "started_at", "ended_at", "wallclock_s",
     "owner", "tracker", "params", "tags", "note", "attachments", "inputs", "outputs", "workflow",
-    "environment", "sweep", "sealed", "registry_error",
+    "environment", "sweep", "sealed", "registry_error", "claim", "output_tail",
 )  # fmt: skip
 """What belongs to one attempt and moves to ``attempts`` when the next begins."""
 
@@ -105,12 +105,23 @@ def begin_attempt(
     *,
     again: bool = False,
     environment: Mapping[str, Json] | None = None,
+    sweep: Mapping[str, Json] | None = None,
+    claim: Callable[[dict[str, Json]], dict[str, Json]] | None = None,
 ) -> str:
     """Make this process the owner of a run and set it running; return the attempt's id.
 
     A run that failed, was stopped or abandoned gets a new attempt, its earlier outcome kept; a
     complete one only with ``again``. A running one whose owner is gone is ended as
     abandoned/lost first.
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        again: begin another attempt of a complete run.
+        environment: what is recorded of the attempt's environment.
+        sweep: the sweep whose point this is, and which.
+        claim: given the document under the run's lock, before anything is judged, it raises to
+            refuse the run, or returns the document as it should be.
 
     Raises:
         RunBusyError: a live process owns the run.
@@ -120,6 +131,8 @@ def begin_attempt(
     attempt_id = new_attempt_id()
 
     def change(document: dict[str, Json]) -> dict[str, Json]:
+        if claim is not None:
+            document = claim(document)
         record = RunRecord(job_id, {}, document, store.workspace)
         if record.status == "running":
             _refuse_if_owned(store, record)
@@ -138,6 +151,8 @@ def begin_attempt(
         )
         if environment:
             document["environment"] = dict(environment)
+        if sweep:
+            document["sweep"] = dict(sweep)
         return document
 
     # A power failure may take the name: the run then is what it was before, which is as well.

@@ -1,0 +1,261 @@
+"""What this clone knows of a sweep: its folder where it is here, its committed plan, the ledger.
+
+A point that was finished anywhere is finished here as soon as git has brought its ledger entry:
+it is matched by its point id, whatever the code was (SWP-11). Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from aexp.errors import CorruptDataError, NotFoundError
+from aexp.ledger.store import read_ledger
+from aexp.ledger.sweeps import plan_ids, read_plan, resolve_sweep_id
+from aexp.model.attachment import Attachment
+from aexp.model.canonical import Json
+from aexp.model.packed import unpack
+from aexp.model.statepoint import point_id
+from aexp.model.sweep import point_id_of
+from aexp.repo import Layout
+from aexp.runs.lookup import all_runs, view_of
+from aexp.runs.view import RunView
+from aexp.sweep.manifest import Entry, Header, Manifest
+from aexp.sweep.outcome import MANIFEST_FILE, OUT_DIR, POINTS_FILE, OutputFile
+from aexp.sweep.points import Points
+from aexp.sweep.sharing import restore_points
+from aexp.tree import WorkTree
+
+if TYPE_CHECKING:
+    from aexp.ledger.sweeps import SweepPlan
+    from aexp.sweep.engine import Sweep
+
+SWEEPS_DIR: Final = ".aexp/sweeps"
+
+
+@dataclass(frozen=True)
+class KnownSweep:
+    """A sweep as far as this clone knows it.
+
+    Attributes:
+        layout: the repository.
+        header: what it is.
+        folder: its folder here, or None.
+        plan: its record in the ledger here, or None.
+        entries: one for each point that has ended, sorted by number.
+    """
+
+    layout: Layout
+    header: Header
+    folder: Path | None
+    plan: SweepPlan | None
+    entries: Sequence[Entry]
+
+    @property
+    def sweep_id(self) -> str:
+        """The sweep's id."""
+        return self.header.sweep_id
+
+
+def sweep_folder(layout: Layout, sweep_id: str) -> Path:
+    """Return where the folder of a sweep is, unless another was named for it."""
+    return layout.root / SWEEPS_DIR / sweep_id
+
+
+def known_ids(layout: Layout) -> list[str]:
+    """Return the ids of the sweeps that have a folder here or a plan in the ledger, sorted."""
+    here = layout.root / SWEEPS_DIR
+    folders = here.glob(f"*/{MANIFEST_FILE}") if here.is_dir() else ()
+    return sorted({*plan_ids(layout), *(path.parent.name for path in folders)})
+
+
+def find_sweep(layout: Layout, text: str) -> KnownSweep:
+    """Return the sweep that ``text`` means.
+
+    Args:
+        layout: the repository.
+        text: an id or its beginning, or the path of a sweep's folder or manifest.
+
+    Raises:
+        NotFoundError, AmbiguousIdError: there is no such sweep, or several.
+        CorruptDataError: its manifest, its points or its plan are damaged.
+    """
+    path = Path(text)
+    if path.name == MANIFEST_FILE or (path / MANIFEST_FILE).is_file():
+        return known_in(layout, path if path.is_dir() else path.parent)
+    sweep_id = resolve_sweep_id(text, known_ids(layout))
+    folder = sweep_folder(layout, sweep_id)
+    if (folder / MANIFEST_FILE).is_file():
+        return known_in(layout, folder)
+    plan = read_plan(layout, sweep_id)
+    header = header_of(plan)
+    entries = finished_points(layout, header, _points_of(layout, None, plan))
+    return KnownSweep(layout, header, None, plan, _sorted(entries))
+
+
+def known_of(sweep: Sweep) -> KnownSweep:
+    """Return what is known of a sweep that is open here."""
+    return known_in(sweep.layout, sweep.folder, sweep.manifest)
+
+
+def known_in(layout: Layout, folder: Path, manifest: Manifest | None = None) -> KnownSweep:
+    """Return what is known of the sweep in a folder.
+
+    Raises:
+        NotFoundError: there is no manifest in it.
+        CorruptDataError: its manifest or its points are damaged.
+    """
+    manifest = manifest or Manifest.load(folder / MANIFEST_FILE)
+    header = manifest.header
+    plan = None
+    with contextlib.suppress(NotFoundError, CorruptDataError):
+        plan = read_plan(layout, header.sweep_id)
+    entries = {entry.run_id: entry for entry in manifest.entries}
+    open_ = {n for n in range(header.run_count) if n not in entries or _may_differ(entries[n])}
+    if open_:
+        points = (p for p in _points_of(layout, folder, plan) if p[0] in open_)
+        for run_id, entry in finished_points(layout, header, points).items():
+            if entry.status == "ok" or run_id not in entries:
+                entries[run_id] = entry
+    return KnownSweep(layout, header, folder, plan, _sorted(entries))
+
+
+def _may_differ(entry: Entry) -> bool:
+    """Return whether another machine may have finished the point since."""
+    return entry.status == "failed"
+
+
+def _sorted(entries: Mapping[int, Entry]) -> list[Entry]:
+    return [entries[run_id] for run_id in sorted(entries)]
+
+
+def header_of(plan: SweepPlan) -> Header:
+    """Return the header of the manifest of a planned sweep.
+
+    Raises:
+        CorruptDataError: the plan does not hold one.
+    """
+    try:
+        return msgspec.convert(dict(plan.header), Header)
+    except msgspec.ValidationError as error:
+        raise CorruptDataError(f"the plan of sweep {plan.sweep_id}: {error}") from None
+
+
+def _points_of(
+    layout: Layout, folder: Path | None, plan: SweepPlan | None
+) -> Iterator[tuple[int, Mapping[str, Json]]]:
+    """Yield number and values of each point, wherever they are."""
+    if folder is not None and (folder / POINTS_FILE).is_file():
+        with Points(folder / POINTS_FILE) as points:
+            for point in points:
+                yield point.run_id, point.values
+    elif plan is not None and plan.points is not None:
+        yield from enumerate(plan.points)
+    elif plan is not None:
+        with tempfile.TemporaryDirectory(prefix="aexp-sweep-") as place:
+            path = Path(place) / POINTS_FILE
+            restore_points(layout, plan, path)
+            yield from _points_of(layout, path.parent, plan)
+
+
+# --- what was finished anywhere --------------------------------------------------------------
+
+
+def finished_points(
+    layout: Layout, header: Header, points: Iterable[tuple[int, Mapping[str, Json]]]
+) -> dict[int, Entry]:
+    """Return an entry for each point of which a run has ended, here or on another machine.
+
+    A run is a point's when their point ids are the same. Of several runs a complete one counts,
+    then one of the code that the sweep was planned with, then the one that began first.
+
+    Args:
+        layout: the repository.
+        header: the sweep.
+        points: number and values of the points to look for.
+    """
+    experiment = header.spec.get("experiment")
+    wanted: dict[str, list[tuple[int, Mapping[str, Json]]]] = {}
+    for run_id, values in points:
+        wanted.setdefault(point_id_of(values, experiment), []).append((run_id, values))
+    found: dict[str, RunView] = {}
+    for view in all_runs(layout) if wanted else ():
+        statepoint = view.statepoint
+        if view.status not in ("complete", "failed") or (
+            statepoint.get("experiment_id") != experiment
+        ):
+            continue
+        name = point_id(statepoint)
+        if name in wanted:
+            known = found.get(name)
+            if known is None or _rank(view, header) < _rank(known, header):
+                found[name] = view
+    return {
+        run_id: _entry(view, run_id, values)
+        for name, view in found.items()
+        for run_id, values in wanted[name]
+    }
+
+
+def _rank(view: RunView, header: Header) -> tuple[bool, bool, str, str]:
+    code = header.code.get("code_commit")
+    return (
+        view.status != "complete",
+        view.statepoint.get("code_commit") != code,
+        view.began,
+        view.job_id,
+    )
+
+
+def _entry(view: RunView, run_id: int, values: Mapping[str, Json]) -> Entry:
+    seconds = view.field("wallclock_s")
+    return Entry(
+        run_id=run_id,
+        job_id=view.job_id,
+        overrides=dict(values),
+        status="ok" if view.status == "complete" else "failed",
+        output_paths=_outputs(view, run_id),
+        started_at=view.began,
+        ended_at=str(view.field("ended_at") or ""),
+        duration_s=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        attempt=0,
+    )
+
+
+def _outputs(view: RunView, run_id: int) -> tuple[OutputFile, ...]:
+    """Return the output files of a run, which are attachments of it, as a manifest lists them."""
+    listed = (Attachment.from_json(item) for item in view.field("attachments") or ())
+    return tuple(
+        OutputFile(f"{OUT_DIR}/{run_id}/{item.name}", item.size, item.digest[7:])
+        for item in listed
+        if item is not None
+    )
+
+
+def final_metrics(
+    layout: Layout, job_ids: Iterable[str]
+) -> Callable[[str], dict[str, Json] | None]:
+    """Return a function that gives the final metrics of a run, None when it is nowhere.
+
+    The ledger is read once for all; runs that it does not have are looked for here.
+    """
+    tree = WorkTree(layout.root, has_git=layout.git_dir is not None)
+    heads = read_ledger(tree, find_leaks=False, layout=layout).heads
+
+    def metrics_of(job_id: str) -> dict[str, Json] | None:
+        head = heads.get(job_id)
+        if head is not None and head.status == "complete":
+            return unpack(head.metrics) or {}
+        try:
+            view = view_of(layout, job_id)
+        except NotFoundError:
+            return None
+        return view.metrics if view.status == "complete" else None
+
+    return metrics_of

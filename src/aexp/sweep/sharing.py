@@ -1,0 +1,101 @@
+"""A sweep on another machine: its folder from the committed plan, and a share of it (SWP-11)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Final
+
+from aexp.errors import AexpError, CorruptDataError, NotFoundError, UsageError
+from aexp.ledger.sweeps import SweepPlan, artifact_name
+from aexp.model.sweep import Explicit, SweepSpec
+from aexp.repo import Layout
+from aexp.sweep.points import write_points
+from aexp.sweep.spec import spec_from
+
+_SHARD: Final = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+
+
+def restore_points(layout: Layout, plan: SweepPlan, path: Path) -> None:
+    """Write the ``points.jsonl`` of a planned sweep, with the bytes it had where it was planned.
+
+    Args:
+        layout: the repository.
+        plan: the sweep's record.
+        path: the file.
+
+    Raises:
+        CorruptDataError: the plan is not that of the points that were drawn: part of it belongs
+            to one machine.
+        NotFoundError: there are too many points for the record, they cannot be derived again
+            here, and the registry does not have them.
+        StorageError: the disk refused.
+    """
+    seed = int(plan.header["sweep_seed"])
+    if plan.points is not None:
+        rows = tuple(dict(values) for values in plan.points)
+        exact = SweepSpec(parameters=Explicit(rows=rows), experiment=plan.experiment_id)
+        if not _is(plan, write_points(path, plan.sweep_id, exact, seed).digest):
+            raise _of_one_machine(plan)
+        return
+    with contextlib.suppress(AexpError):  # an extra that is missing, a CSV file that changed
+        spec = spec_from(dict(plan.spec), folder=layout.root)
+        if _is(plan, write_points(path, plan.sweep_id, spec, seed).digest):
+            return
+    _from_registry(layout, plan, path)
+
+
+def _is(plan: SweepPlan, digest: str) -> bool:
+    return digest.removeprefix("sha256:") == plan.points_digest.removeprefix("sha256:")
+
+
+def _of_one_machine(plan: SweepPlan) -> CorruptDataError:
+    where = f" ({plan.redacted[0]})" if plan.redacted else ""
+    return CorruptDataError(
+        f"the plan of sweep {plan.sweep_id} does not give the points that were drawn: it holds"
+        f" paths or secrets of {plan.machine}, which are not shared{where}",
+        hint=f"go on with it on {plan.machine}; give paths relative to the repository next time",
+    )
+
+
+def _from_registry(layout: Layout, plan: SweepPlan, path: Path) -> None:
+    """Copy the points of a large sweep out of the registry."""
+    from aexp.registry import open_registry
+    from aexp.sweep.points import Points
+
+    registry = open_registry(layout)
+    assert plan.artifact is not None  # a record without points names an artifact
+    try:
+        manifest = registry.manifest(plan.artifact)
+        (layer,) = (child for child in manifest.children() if child.annotations)
+        registry.copy_to(layer.digest, path)
+    except NotFoundError:
+        raise NotFoundError(
+            f"the {plan.count} points of sweep {plan.sweep_id} are not here, and cannot be drawn"
+            " again with the libraries of this machine",
+            hint=f"run `aexp push {artifact_name(plan.sweep_id)}` on {plan.machine}, and"
+            f" `aexp pull {artifact_name(plan.sweep_id)}` here",
+        ) from None
+    with Points(path) as points:
+        if not _is(plan, points.header.digest):
+            raise CorruptDataError(f"the points of sweep {plan.sweep_id} are those of another")
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return ``(1, 2)`` for ``1/2``: the first of two shares.
+
+    Raises:
+        UsageError: it is no share.
+    """
+    found = _SHARD.fullmatch(text.strip())
+    if found is None or int(found[1]) > int(found[2]):
+        raise UsageError(
+            f"{text!r} is no share of a sweep", hint="write 1/2 on one machine and 2/2 on the other"
+        )
+    return int(found[1]), int(found[2])
+
+
+def in_shard(run_id: int, shard: tuple[int, int] | None) -> bool:
+    """Return whether a point belongs to a share; every point is in exactly one of them."""
+    return shard is None or run_id % shard[1] == shard[0] - 1

@@ -66,9 +66,19 @@ def distribution(kind: str, arguments: Sequence[Json]) -> Distribution:
         raise UsageError(
             f"{kind} takes two finite numbers", hint=f"write {{{kind}: [{first}, {second}]}}"
         )
-    if problem := _problem(kind, *arguments):
+    result = Distribution(kind, tuple(arguments))
+    if problem := _problem(kind, *arguments) or _extremes(result):
         raise UsageError(f"{kind} {list(arguments)}: {problem}")
-    return Distribution(kind, tuple(arguments))
+    return result
+
+
+def _extremes(result: Distribution) -> str | None:
+    """Return what is wrong with the least and the greatest value, or None."""
+    try:
+        ends = (result.at(0.0), result.at(1.0))
+    except OverflowError:
+        ends = (math.inf, math.inf)
+    return None if all(map(_is_finite, ends)) else "its values are too large"
 
 
 def _is_finite(value: Json) -> bool:
@@ -88,8 +98,8 @@ def _problem(kind: str, first: float, second: float) -> str | None:
         return "the ends are no integers"
     if kind == "loguniform" and first <= 0:
         return "the lower end must be greater than 0"
-    if kind != "integer" and not math.isfinite(float(second) - float(first)):
-        return "the ends are too far apart"
+    if kind == "uniform" and not math.isfinite(float(second) - float(first)):
+        return "its ends are too far apart"
     return None if first <= second else "the lower end is greater than the upper"
 
 

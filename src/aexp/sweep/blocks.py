@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aexp.errors import SweepConfigError, UsageError
-from aexp.model.canonical import Json
+from aexp.model.canonical import Json, compact_bytes
 from aexp.model.distributions import KINDS as DISTRIBUTIONS
 from aexp.model.distributions import Distribution, distribution
 from aexp.model.statepoint import nest_keys, prepare_statepoint
@@ -90,8 +90,14 @@ def _grid(value: Json, source: Source, where: Where) -> Grid:
             raise source.error(
                 here, f"{name} is no list of values", hint="a value that does not vary is fixed"
             )
+        seen: set[bytes] = set()
         for item in values:
             _check_value(name, item, source, here)
+            if (form := compact_bytes(item)) in seen:
+                raise source.error(
+                    here, f"{name} has {item!r} twice", hint="repeat: 2 runs each point twice"
+                )
+            seen.add(form)
         axes[name] = tuple(values)
     _check_together(list(axes), source, where)
     return Grid(axes)

@@ -12,12 +12,22 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from aexp.errors import MissingExtraError, SweepConfigError, UsageError
+from aexp.errors import SweepConfigError, UsageError
 from aexp.model.canonical import Json
 from aexp.model.statepoint import check_statepoint, nest_keys
-from aexp.model.sweep import REPEAT, Explicit, Grid, Sampled, SweepSpec, blocks_of
+from aexp.model.sweep import (
+    REPEAT,
+    RUN_PLACEHOLDERS,
+    Explicit,
+    Grid,
+    Sampled,
+    SweepSpec,
+    blocks_of,
+    placeholders,
+)
+from aexp.recording.formats import require
 from aexp.sweep.blocks import is_seed, seed_of
 from aexp.sweep.table import read_rows
 
@@ -61,10 +71,34 @@ def _points(spec: SweepSpec, blocks: Sequence[Rows]) -> Iterator[dict[str, Json]
     repeats: list[Flat] = [{}]
     if spec.repeat is not None:
         repeats = [{REPEAT: number} for number in range(spec.repeat)]
-    for values in _crossed(blocks):
-        point = nest_keys(values)
+    needed = sorted({*placeholders(spec.command or "")} - {*RUN_PLACEHOLDERS, REPEAT})
+    for number, values in enumerate(_crossed(blocks)):
+        point = _merged(spec.fixed, nest_keys(values))
+        if number == 0:
+            _check(point, "the first point")  # its values were checked, but not all together
+        for name in needed:
+            if not _has(point, name):
+                raise SweepConfigError(
+                    f"the command names {{{name}}}, which point {number + 1} does not have",
+                    hint="give it a value in every point",
+                )
         for repeat in repeats:
-            yield {**_merged(spec.fixed, point), **repeat}
+            yield {**point, **repeat}
+
+
+def _check(point: Mapping[str, Json], name: str) -> None:
+    try:
+        check_statepoint(point)
+    except UsageError as error:
+        raise SweepConfigError(f"{name}: {error.message}", hint=error.hint) from None
+
+
+def _has(values: Json, dotted: str) -> bool:
+    for part in dotted.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
 
 
 def _crossed(blocks: Sequence[Rows]) -> Iterator[Flat]:
@@ -77,12 +111,13 @@ def _crossed(blocks: Sequence[Rows]) -> Iterator[Flat]:
             yield {**first, **rest}
 
 
-def _merged(base: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:
+def _merged(base: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        result[key] = _merged(below, value) if both else value
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _merged(below, value)
+        result[key] = value
     return result
 
 
@@ -105,12 +140,7 @@ def _grid(block: Grid) -> Iterator[Flat]:
 def _table(block: Explicit, folder: Path) -> Iterator[Flat]:
     assert block.file is not None
     for number, row in enumerate(read_rows(folder / block.file, block.file, block.sha256), 1):
-        try:
-            check_statepoint(nest_keys(row))
-        except UsageError as error:
-            raise SweepConfigError(
-                f"{block.file}, point {number}: {error.message}", hint=error.hint
-            ) from None
+        _check(nest_keys(row), f"{block.file}, point {number}")
         yield row
 
 
@@ -191,21 +221,9 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return _numpy().random.Generator(_bits(seed, name))
 
 
-def _numpy():  # type: ignore[no-untyped-def]
-    try:
-        import numpy
-    except ImportError as error:
-        raise _missing("numpy") from error
-    return numpy
+def _numpy() -> Any:
+    return require("numpy", "sweep", "drawing points")
 
 
-def _qmc():  # type: ignore[no-untyped-def]
-    try:
-        from scipy.stats import qmc
-    except ImportError as error:
-        raise _missing("scipy") from error
-    return qmc
-
-
-def _missing(package: str) -> MissingExtraError:
-    return MissingExtraError(f"drawing points needs {package}", hint='pip install "aexp[sweep]"')
+def _qmc() -> Any:
+    return require("scipy.stats.qmc", "sweep", "a Latin hypercube, Sobol or Halton sequence")

@@ -1,7 +1,8 @@
 """Explicit points from a CSV file, each cell by the one rule for values (trap 64).
 
 A cell is read by itself: a column of integers stays integers, whatever stands in another row. An
-empty cell leaves its parameter out of that point.
+empty cell leaves its parameter out of that point. Text that looks like a number stands in quotes
+within the cell, as JSON writes it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _row(columns: tuple[str, ...], cells: list[str], where: str) -> dict[str, Js
         raise SweepConfigError(f"{where}: {len(cells)} cells under {len(columns)} columns")
     try:
         return {
-            name: parse_value(cell)
+            name: parse_value(cell.strip())
             for name, cell in zip(columns, cells, strict=True)
             if cell.strip()
         }

@@ -30,10 +30,9 @@ def make_sweep(
     **spec: Any,
 ) -> Any:
     """Write the folder of a sweep that nothing has been run of, and its plan."""
+    spec.setdefault("parameters", Explicit(rows=tuple(rows)))
     folder = folder or layout.root / ".aexp" / "sweeps" / sweep_id
-    plan = SweepSpec(
-        parameters=Explicit(rows=tuple(rows)), experiment="E001", outputs=outputs or {}, **spec
-    )
+    plan = SweepSpec(experiment="E001", outputs=outputs or {}, **spec)
     points = write_points(folder / "points.jsonl", sweep_id, plan, 7)
     header = Header(
         sweep_id=sweep_id,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aexp.model.canonical import Json
 from aexp.model.parameters import widest
 from aexp.recording.formats import require
-from aexp.sweep.output_files import text_of
+from aexp.sweep.reading import text_of
 
 if TYPE_CHECKING:
     import pandas as pd

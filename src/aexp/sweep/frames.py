@@ -27,7 +27,7 @@ from aexp.sweep.columns import (
     to_frame,
 )
 from aexp.sweep.known import KnownSweep, final_metrics, known_of
-from aexp.sweep.output_files import GoneError, OutputFiles, check_readable, index_of, parse
+from aexp.sweep.reading import GoneError, OutputFiles, check_readable, index_of, parse
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,8 @@ from aexp.repo import Layout
 from aexp.runs.lookup import all_runs, view_of
 from aexp.runs.view import RunView
 from aexp.sweep.manifest import Entry, Header, Manifest
-from aexp.sweep.outcome import MANIFEST_FILE, OUT_DIR, POINTS_FILE, OutputFile
+from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
+from aexp.sweep.outputs import outputs_of
 from aexp.sweep.points import Points
 from aexp.sweep.sharing import restore_points
 from aexp.tree import WorkTree
@@ -214,27 +215,17 @@ def _rank(view: RunView, header: Header) -> tuple[bool, bool, str, str]:
 
 
 def _entry(view: RunView, run_id: int, values: Mapping[str, Json]) -> Entry:
-    seconds = view.field("wallclock_s")
+    seconds, attachments = view.field("wallclock_s"), view.field("attachments") or ()
     return Entry(
         run_id=run_id,
         job_id=view.job_id,
         overrides=dict(values),
         status="ok" if view.status == "complete" else "failed",
-        output_paths=_outputs(view, run_id),
+        output_paths=outputs_of(map(Attachment.from_json, attachments), run_id),
         started_at=view.began,
         ended_at=str(view.field("ended_at") or ""),
         duration_s=float(seconds) if isinstance(seconds, int | float) else 0.0,
         attempt=0,
-    )
-
-
-def _outputs(view: RunView, run_id: int) -> tuple[OutputFile, ...]:
-    """Return the output files of a run, which are attachments of it, as a manifest lists them."""
-    listed = (Attachment.from_json(item) for item in view.field("attachments") or ())
-    return tuple(
-        OutputFile(f"{OUT_DIR}/{run_id}/{item.name}", item.size, item.digest[7:])
-        for item in listed
-        if item is not None
     )
 
 

@@ -1,6 +1,6 @@
 """``python -m aexp``."""
 
-from aexp.cli import main
+from aexp.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

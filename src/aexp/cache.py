@@ -150,6 +150,14 @@ class Shelf(Generic[H]):
         encode = msgspec.msgpack.encode
         self._new[group] = (states.tobytes(), encode(list(heads)), encode(bodies))
 
+    def fresh_names(self) -> list[str]:
+        """Return the names whose files were read anew."""
+        return list(self._fresh)
+
+    def distrust(self, names: Iterable[str]) -> None:
+        """Read the files of these names when a body is asked for."""
+        self._fresh.update(dict.fromkeys(names))
+
     def body(self, group: str, name: str) -> bytes | None:
         """Return what is remembered beside a head; None when the file has to be read again.
 

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 import aexp
-from aexp.cli import app, main, output
+from aexp.cli import app, main, output, program
 from aexp.errors import (
     AexpError,
     CommandNotExecutableError,
@@ -399,7 +399,20 @@ def test_an_empty_table_has_its_headers(probe: Callable[..., None]) -> None:
 def test_main_is_what_python_m_runs() -> None:
     """``python -m aexp`` and the console script are one; importing the module runs nothing."""
     module = importlib.import_module("aexp.__main__")
-    assert vars(module)["main"] is main
+    assert vars(module)["program"] is program
+
+
+@pytest.mark.parametrize("thread", ["", "threading.Thread(target=time.sleep, args=(0.3,)).start()"])
+def test_a_program_ends_in_order(tmp_path: Path, thread: str) -> None:
+    """Start-up is a feature: the quick end keeps output, exit code and what was left to do."""
+    code = (
+        "import atexit, sys, threading, time\nfrom aexp.cli import program\n"
+        f"atexit.register(print, 'last words')\n{thread}\n"
+        "sys.argv[1:] = ['valdate']\nprogram()"
+    )
+    done = run_command([sys.executable, "-c", code], cwd=tmp_path, env=checkout_environ())
+    assert (done.returncode, done.stdout) == (2, "last words\n")
+    assert done.stderr.startswith("error: ")
 
 
 def test_the_start_is_light(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aexp.cli.boundary import main
+from aexp.cli.boundary import main, program
 
 if TYPE_CHECKING:
     from aexp.cli.application import app
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "program"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
@@ -128,19 +128,26 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str 
         rows: cells as text.
         indent: put before every line.
     """
-    cells = [list(map(_cell, row)) for row in (headers, *rows)]
-    widths = [max(_columns(row[i]) for row in cells) for i in range(len(headers))]
+    # Column by column, and one write: a table of ten thousand runs is printed in a blink.
+    columns = [_column(cells) for cells in zip(headers, *rows, strict=True)]
+    widths = [max(map(_measure(cells), cells)) for cells in columns]
     if sys.stdout is not None and sys.stdout.isatty():
         room = shutil.get_terminal_size((80, 24)).columns - len(indent)
         widths = _shrink(widths, room - 2 * (len(widths) - 1))
-        cells = [list(map(_fit, row, widths)) for row in cells]
-    # One template and one write: a table of ten thousand runs is printed in a blink.
-    line = indent + "  ".join(f"{{:<{width}}}" for width in widths)
-    shown = [
-        line.format(*row) if all(map(str.isascii, row)) else indent + _padded(row, widths)
-        for row in cells
-    ]
-    print("\n".join([row.rstrip() for row in shown]))
+        columns = [[_fit(c, w) for c in cells] for cells, w in zip(columns, widths, strict=True)]
+    padded = [_padded(cells, width) for cells, width in zip(columns, widths, strict=True)]
+    lines = map("  ".join, zip(*padded, strict=True))
+    print("\n".join([f"{indent}{line}".rstrip() for line in lines]))
+
+
+def _column(cells: Sequence[object]) -> list[str]:
+    texts = [str(cell) for cell in cells]
+    return texts if "".join(texts).isprintable() else [_cell(text) for text in texts]
+
+
+def _measure(cells: Sequence[str]) -> Callable[[str], int]:
+    """Return what measures these cells: their length, where they are plain."""
+    return len if "".join(cells).isascii() else _columns
 
 
 def _cell(text: object) -> str:
@@ -165,9 +172,10 @@ def _fit(cell: str, width: int) -> str:
     return cell + "…"
 
 
-def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = zip(row, widths, strict=True)
-    return "  ".join(cell + " " * (width - _columns(cell)) for cell, width in cells)
+def _padded(cells: Sequence[str], width: int) -> list[str]:
+    if _measure(cells) is len:
+        return [cell.ljust(width) for cell in cells]
+    return [cell + " " * (width - _columns(cell)) for cell in cells]
 
 
 def _columns(text: str) -> int:

@@ -144,18 +144,17 @@ def list_runs(
     views = [
         view
         for view in all_runs(open_for_reading())
-        if experiment in (None, links[view.packed_link].get("experiment_id"))
-        and hypothesis in (None, links[view.packed_link].get("hypothesis_id"))
+        if (experiment is None or experiment == links.experiment(view.packed_link))
+        and (hypothesis is None or hypothesis == links[view.packed_link].get("hypothesis_id"))
         and (not statuses or view.status in statuses)
-        and machine in (None, view.machine)
+        and (machine is None or machine == view.machine)
         and not (here and view.here is None)
         and (not tag or set(tag) <= set(view.field("tags") or ()))
         and (not wanted or selector_matches(wanted, view.statepoint, view.link))
     ]
     if limit is not None:
         views = sorted(views, key=_began)[-limit:]
-    experiments = {view.job_id: links.experiment(view.packed_link) for view in views}
-    views.sort(key=lambda v: (experiments[v.job_id] or "~", v.began or "~", v.job_id))
+    views.sort(key=lambda v: (links.experiment(v.packed_link) or "~", v.began or "~", v.job_id))
     if format == "json":
         say_json([_as_json(view) for view in views])
         return
@@ -163,22 +162,58 @@ def list_runs(
         say("no runs")
         return
     points = [_flat(view.statepoint) for view in views]
-    shown = sorted(_varying(points))
+    metrics: dict[bytes, str] = {}
     table(
         ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
         [
             [
                 view.job_id[:8],
-                experiments[view.job_id] or "-",
+                links.experiment(view.packed_link) or "-",
                 view.status,
-                " ".join([f"{key}={_short(point[key])}" for key in shown if key in point]) or "-",
-                _pairs(view.metrics),
+                text,
+                _metrics_text(view, metrics),
                 view.machine or "-",
                 view.where,
             ]
-            for view, point in zip(views, points, strict=True)
+            for view, text in zip(views, _point_texts(points), strict=True)
         ],
     )
+
+
+def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:
+    packed = view.filed.metrics if view.filed is not None else b""
+    if not packed:
+        return _pairs(view.metrics)
+    text = known.get(packed)
+    if text is None:
+        text = known[packed] = _pairs(view.metrics)
+    return text
+
+
+def _point_texts(points: list[dict[str, Any]]) -> list[str]:
+    """Return what tells state points apart, as text; equal values are written out once."""
+    columns: list[list[str]] = []
+    for key in sorted(_varying(points)):
+        known: dict[object, str] = {}
+        column = []
+        for point in points:
+            if key not in point:
+                column.append("")
+                continue
+            value = point[key]
+            kind = type(value)
+            token = (kind, value) if kind in _PLAIN else repr(value)
+            text = known.get(token)
+            if text is None:
+                text = known[token] = f"{key}={_short(value)}"
+            column.append(text)
+        columns.append(column)
+    if not columns:
+        return ["-"] * len(points)
+    return [" ".join(filter(None, texts)) or "-" for texts in zip(*columns, strict=True)]
+
+
+_PLAIN = (int, str, float, bool)
 
 
 def _began(view: RunView) -> str:
@@ -190,7 +225,7 @@ def _varying(points: list[dict[str, Any]]) -> set[str]:
     from aexp.model.statepoint import RESERVED
 
     hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else RESERVED
-    keys = {key for point in points for key in point if key not in hidden}
+    keys = set().union(*points) - hidden
     if len(points) == 1:
         return keys
     return {key for key in keys if not _is_same(points, key)}
@@ -204,14 +239,12 @@ def _is_same(points: list[dict[str, Any]], key: str) -> bool:
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return nested values under dotted keys, as ``--sp`` takes them."""
-    if not above and dict not in map(type, values.values()):
-        return dict(values)
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if type(value) is dict and value:
             found.update(_flat(value, f"{above}{key}."))
         else:
-            found[f"{above}{key}"] = value
+            found[above + key] = value
     return found
 
 

@@ -13,6 +13,7 @@ class Links:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Mapping[str, Any]] = {}
+        self._experiments: dict[bytes, str] = {}
 
     def __getitem__(self, packed: bytes) -> Mapping[str, Any]:
         """Return a link; empty for none, and for what is no mapping."""
@@ -24,4 +25,7 @@ class Links:
 
     def experiment(self, packed: bytes) -> str:
         """Return the experiment that a link names, or an empty string."""
-        return str(self[packed].get("experiment_id") or "")
+        known = self._experiments.get(packed)
+        if known is None:
+            known = self._experiments[packed] = str(self[packed].get("experiment_id") or "")
+        return known

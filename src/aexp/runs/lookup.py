@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aexp.beside import can_work_beside, working_beside
 from aexp.errors import NotFoundError
 from aexp.ledger.judge import entry_job_id
 from aexp.ledger.store import Ledger, entry_files, read_ledger
@@ -11,16 +12,30 @@ from aexp.model.ids import is_job_id, resolve_prefix
 from aexp.repo import Layout
 from aexp.runs.view import RunView
 from aexp.tree import WorkTree
+from aexp.workspace.heads import WORTH_A_PROCESS, Heads
 from aexp.workspace.store import RunStore
 
 
 def all_runs(layout: Layout, ledger: Ledger | None = None) -> Iterator[RunView]:
     """Yield every run of ledger and run store, sorted by id (LED-11)."""
-    filed = ledger or read_ledger(_tree(layout), find_leaks=False, layout=layout)
-    heads, load = RunStore(layout).heads(), filed.entries.__getitem__
+    heads = RunStore(layout).heads()
+    filed = ledger or _read_beside(layout, heads)
+    load = filed.entries.__getitem__
     here = {head.name: head for head in heads}
     for job_id in sorted({*filed.heads, *here}):
         yield RunView(job_id, here.get(job_id), filed.heads.get(job_id), heads.record, load)
+
+
+def _read_beside(layout: Layout, heads: Heads) -> Ledger:
+    """Read the ledger, and of many runs the heads in a second process meanwhile."""
+    if len(heads) < WORTH_A_PROCESS or not can_work_beside():
+        return read_ledger(_tree(layout), find_leaks=False, layout=layout)
+    with working_beside(heads.send) as result:
+        ledger = read_ledger(_tree(layout), find_leaks=False, layout=layout)
+        sent = result()
+    if sent is not None:  # it was not killed
+        heads.receive(sent)
+    return ledger
 
 
 def view_of(layout: Layout, job_id: str) -> RunView:

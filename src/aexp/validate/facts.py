@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
 from aexp.beside import can_work_beside, working_beside
 from aexp.errors import CorruptDataError, NotFoundError
 from aexp.git import Git, Running
@@ -281,22 +279,22 @@ def _read(
     """Return the artifacts, the ledger and, unless git's index is judged, the local runs."""
     if mode == "kb":
         return read_artifacts(seen, layout=cached), NO_LEDGER, {}
-    heads = store.heads() if staged is None and store.exists() else ()
+    heads = store.heads() if staged is None else store.heads(())
     if len(heads) < WORTH_A_PROCESS or not can_work_beside():
         artifacts = read_artifacts(seen, layout=cached)
         ledger = read_ledger(seen, layout=cached)
         return artifacts, ledger, {head.name: head for head in heads}
 
-    def others() -> tuple[Sequence[Artifact], bytes]:
-        return read_artifacts(looked, layout=cached), msgspec.msgpack.encode(list(heads))
+    def others() -> tuple[Sequence[Artifact], tuple[bytes, list[str]]]:
+        return read_artifacts(looked, layout=cached), heads.send()
 
     with working_beside(others) as result:
         ledger = read_ledger(seen, layout=cached)
         theirs = result()
     if theirs is None:  # it was killed
         return read_artifacts(seen, layout=cached), ledger, {head.name: head for head in heads}
-    local = msgspec.msgpack.decode(theirs[1], type=list[RunHead])
-    return theirs[0], ledger, {head.name: head for head in local}
+    heads.receive(theirs[1])
+    return theirs[0], ledger, {head.name: head for head in heads}
 
 
 def _policy(tree: Tree) -> tuple[Policy, str]:

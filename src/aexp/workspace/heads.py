@@ -82,11 +82,24 @@ class Heads:
         self._ends = tuple(os.sep + name for name in files)
         self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files))
         self._records: dict[str, RunRecord] = {}
+        self._received: list[RunHead] | None = None
 
     def __len__(self) -> int:
         return len(self._ids)
 
+    def send(self) -> tuple[bytes, list[str]]:
+        """Return all heads, for another process's :meth:`receive`."""
+        return msgspec.msgpack.encode(list(self)), self._shelf.fresh_names()
+
+    def receive(self, sent: tuple[bytes, list[str]]) -> None:
+        """Take the heads that a copy of this object has read in another process."""
+        self._received = msgspec.msgpack.decode(sent[0], type=list[RunHead])
+        self._shelf.distrust(sent[1])
+
     def __iter__(self) -> Iterator[RunHead]:
+        if self._received is not None:
+            yield from self._received
+            return
         if not self._shelf.is_kept:
             for job_id in self._ids:
                 record = self._records[job_id] = self._read(job_id)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,13 +144,17 @@ class RunStore:
         for head in heads:
             yield heads.record(head)
 
-    def heads(self) -> Heads:
-        """Return what is asked of every run, sorted by id, without the rest of its document."""
+    def heads(self, ids: Sequence[str] | None = None) -> Heads:
+        """Return what is asked of runs, sorted by id, without the rest of their documents.
+
+        Args:
+            ids: of which; of all when None.
+        """
         workspace = str(self.workspace)
         return Heads(
             self.layout,
             self.workspace,
-            self.ids(),
+            self.ids() if ids is None else ids,
             lambda job_id: self._read(job_id, workspace),
             lambda job_id, point, document: RunRecord(job_id, point, document, self.workspace),
             (DOCUMENT_FILE, STATEPOINT_FILE),

@@ -98,6 +98,11 @@ def sweep_out(environ: Mapping[str, str] | None = None) -> str | None:
     return env.get(SWEEP_OUT) or None
 
 
+def announce_sweep_out(folder: str) -> None:
+    """Tell this process, and what it starts, where the output files of its point go."""
+    os.environ[SWEEP_OUT] = folder
+
+
 def is_set(name: str) -> bool:
     """Return whether this process's environment has the variable ``name``."""
     return name in os.environ

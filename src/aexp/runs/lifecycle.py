@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Final
 
+from aexp.model.canonical import Json
 from aexp.runs.closing import close_attempt
 from aexp.runs.code_state import head_facts
 from aexp.runs.transition import begin_attempt, environment_of
@@ -26,7 +27,12 @@ class Terminated(BaseException):
 
 @contextmanager
 def lifecycle(
-    store: RunStore, job_id: str, *, again: bool = False, heartbeat_s: float = HEARTBEAT_S
+    store: RunStore,
+    job_id: str,
+    *,
+    again: bool = False,
+    heartbeat_s: float = HEARTBEAT_S,
+    sweep: Mapping[str, Json] | None = None,
 ) -> Iterator[ActiveAttempt]:
     """Run a block as one attempt of a run.
 
@@ -36,12 +42,23 @@ def lifecycle(
     failed/exception. Everything raised is raised again. A terminal status that the block sets
     itself is kept.
 
+    Args:
+        store: where the run is.
+        job_id: the run.
+        again: record a new attempt of a complete run.
+        heartbeat_s: seconds between signs of life.
+        sweep: the sweep whose point the run is, and which.
+
     Raises:
         RunBusyError: a live process owns the run.
         InvalidTransitionError: the run is complete and ``again`` was not given.
     """
     attempt_id = begin_attempt(
-        store, job_id, again=again, environment=environment_of(head_facts(store.layout))
+        store,
+        job_id,
+        again=again,
+        environment=environment_of(head_facts(store.layout)),
+        sweep=sweep,
     )
     attempt = ActiveAttempt(job_id, attempt_id, store.folder(job_id))
     stop = ticker.add(heartbeat_s, partial(store.beat, job_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -18,9 +18,10 @@ from aexp.repo import Layout
 from aexp.runs.closing import LOGS_DIR, close_attempt, log_file
 from aexp.runs.code_state import head_facts
 from aexp.runs.create import create
-from aexp.runs.lifecycle import HEARTBEAT_S
+from aexp.runs.lifecycle import HEARTBEAT_S, how_it_ended
 from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
 from aexp.storage.ticker import ticker
+from aexp.workspace.active import ActiveAttempt
 from aexp.workspace.store import RunRecord, RunStore
 
 ATTACH_TIMEOUT_S = 120.0
@@ -105,7 +106,7 @@ def run_wrapped(
         store, made.job_id, again=again, environment=environment_of(code, list(command))
     )
     log = log_file(store.folder(made.job_id), attempt_id)
-    outcome = _run_as_owner(store, made.job_id, attempt_id, command, log)
+    outcome = run_as_owner(store, made.job_id, attempt_id, command, log)
     after = store.read_sound(made.job_id)
     return Wrapped(
         WrapResult.RAN,
@@ -118,31 +119,60 @@ def run_wrapped(
     )
 
 
-def _run_as_owner(
-    store: RunStore, job_id: str, attempt_id: str, command: Sequence[str], log: Path
+def run_as_owner(
+    store: RunStore,
+    job_id: str,
+    attempt_id: str,
+    command: Sequence[str],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    attempt: ActiveAttempt | None = None,
+    on_success: Callable[[], None] | None = None,
 ) -> CommandOutcome:
+    """Run ``command`` in an attempt that this process has begun, and close the attempt.
+
+    Args:
+        store: where the run is.
+        job_id: the run.
+        attempt_id: the attempt.
+        command: program and arguments.
+        log: where its output is kept.
+        cwd: its working directory.
+        environ: more variables for it than those that name the run.
+        attempt: what this process records into, to be closed as well.
+        on_success: called when the command has exited with 0, before the attempt is closed; what
+            it raises makes the attempt a failed one.
+
+    Raises:
+        NotFoundError: there is no such program.
+        StorageError: as :func:`close_attempt`.
+    """
     stop = ticker.add(HEARTBEAT_S, partial(store.beat, job_id))
     status, ended_by, problem = "failed", "exception", None
     try:
         outcome = run_command(
-            command, environ=_environ(store, job_id, attempt_id).as_environ(), log=log
+            command,
+            environ={**(environ or {}), **_environ(store, job_id, attempt_id).as_environ()},
+            log=log,
+            cwd=cwd,
         )
+        if outcome.returncode == 0 and on_success is not None:
+            on_success()
         status, ended_by, problem = how_command_ended(command, outcome)
         return outcome
     except NotFoundError as error:
         problem = {"type": "NotFoundError", "message": error.message}
         raise
     except BaseException as error:
-        status, ended_by = ("stopped", "interrupt") if _is_interrupt(error) else (status, ended_by)
-        problem = {"type": type(error).__name__, "message": str(error)}
+        status, ended_by, problem = how_it_ended(error)
         raise
     finally:
         stop()
-        close_attempt(store, job_id, attempt_id, status, ended_by, problem, logs=[log])
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt)
+        close_attempt(
+            store, job_id, attempt_id, status, ended_by, problem, attempt=attempt, logs=[log]
+        )
 
 
 def how_command_ended(

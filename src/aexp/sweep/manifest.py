@@ -34,6 +34,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         script_sha256: canonical digest of the script; None for a sweep without one (SWP-09).
         watch: canonical digests of the files that are watched too, by path from the root.
         spec: the settings of the sweep, as they can be written in YAML (SWP-16).
+        base: the folder that its relative paths start from, and its commands run in, relative to
+            the repository's root, POSIX.
         backend: the name of the pool that it began with.
         versions: of aexp, Python and what drew the values.
         code: the ``code_*`` keys of the state of the code when it was planned.
@@ -47,6 +49,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     run_count: int
     points_digest: str
     spec: dict[str, Any]
+    base: str = "."
     script_sha256: str | None = None
     watch: dict[str, str] = {}
     backend: str = "local"
@@ -206,6 +209,17 @@ class Manifest:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+
+
+def read_header(path: Path) -> Header:
+    """Return what the first line of a manifest says, without reading the rest.
+
+    Raises:
+        ManifestCorruptError, NewerSchemaError: as :meth:`Manifest.load`.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return _header(path, stream.readline())
 
 
 def _header(path: Path, line: bytes) -> Header:

@@ -10,7 +10,7 @@ from pathlib import Path
 from aexp import settings
 
 
-class SkipPoint(Exception):  # noqa: N818 - a signal, as StopIteration is
+class SkipPoint(Exception):
     """Raised within a point that is not worth running: it is recorded as ``skipped`` (SWP-08).
 
     A resume leaves it alone. Its run is abandoned, with what the exception says as the reason.

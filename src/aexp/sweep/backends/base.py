@@ -40,6 +40,7 @@ class Task:
         timeout_s: seconds after which the worker is killed, or None.
         root: the repository's root: the worker's working directory. None when it is the
             repository that holds ``folder``.
+        again: run the point although its run is complete: its output files are gone.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Task:
     attempt: int
     timeout_s: float | None = None
     root: Path | None = None
+    again: bool = False
 
 
 class Pool(Protocol):
@@ -100,7 +102,9 @@ def worker_command(task: Task) -> list[str]:
         *(sys.executable, "-m", "aexp.sweep.worker"),
         *(str(task.folder), str(task.run_id), str(task.attempt)),
     ]
-    return command if task.root is None else [*command, str(task.root)]
+    if task.root is not None:
+        command.append(str(task.root))
+    return [*command, "--again"] if task.again else command
 
 
 def harvest(task: Task) -> Outcome | None:

@@ -305,6 +305,14 @@ class NoCommandError(AexpError):
     usual_hint = "write runner_command into the experiment's file"
 
 
+class TooOftenLostError(InvalidTransitionError):
+    """The workers of a queued run died again and again; no further worker takes it (QUE-03)."""
+
+    code = "too-often-lost"
+    summary = "The workers of a queued run died again and again, so that it was given up."
+    usual_hint = "see its log, then try it alone: `aexp run-queued RUN`"
+
+
 class CheckpointWarning(UserWarning):
     """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
 

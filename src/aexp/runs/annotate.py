@@ -213,6 +213,20 @@ def check_tag(text: str) -> str:
     return _plain(tag, "the tag", _CONTROL, hint)
 
 
+def check_tags(tags: Sequence[str]) -> list[str]:
+    """Return tags as a new run may have them: sorted, each once.
+
+    Raises:
+        UsageError: one is malformed, or there are too many.
+        UnsafeValueError: one looks like a secret.
+    """
+    wanted = sorted({check_tag(tag) for tag in tags})
+    if len(wanted) > MAX_TAGS:
+        raise UsageError(f"a run can have at most {MAX_TAGS} tags, not {len(wanted)}")
+    _refuse_secrets({"tags": wanted}, "a tag")
+    return wanted
+
+
 def _check_note(text: str) -> str:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     return _plain(lines, "the note", _CONTROL_IN_NOTE, "a note is plain text")

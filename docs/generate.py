@@ -33,6 +33,7 @@ VARIABLES = {
     "AEXP_JOB_WORKSPACE": "The folder of that run. Set by `aexp run` for its command.",
     "AEXP_ATTEMPT_ID": "The id of the current attempt of that run. Set by `aexp run`.",
     "AEXP_REGISTRY_ROOT": "The registry to use instead of the repository's own.",
+    "AEXP_SWEEP_OUT": "The folder for the output files of a sweep's point. Set for its worker.",
     "GIT_INDEX_FILE": "Set by git for its hooks: the index that holds what is being committed.",
     "SLURM_JOB_ID": "The batch job that owns a run.",
     "SLURM_RESTART_COUNT": "A higher count proves that the owner of the previous start is gone.",

@@ -7,6 +7,7 @@ row, or a row without a field, is an error.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Mapping
@@ -192,10 +193,12 @@ def _describe(name: str, part: dict[str, Any]) -> None:
 
 def schemas() -> dict[str, str]:
     """Return each schema as the text of its file, by the file's name."""
+    sweep = importlib.import_module("sweep_schema")  # beside this file, which is no package
     made = {
         "ledger-entry": _schema(entry.LedgerEntry, "Ledger entry, version 1"),
         "index-file": _schema(runs_index.IndexFile, "Runs index, version 1"),
         "validation-report": _schema(render.Report, "Validation report, version 1"),
+        "sweep": sweep.sweep_schema(DIALECT),
     }
     return {
         f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 from typing import Any, Final
 
 import msgspec
@@ -115,8 +114,10 @@ def _loguniform(u: float, ends: tuple[Json, ...]) -> float:
 
 
 def _normal(u: float, arguments: tuple[Json, ...]) -> float:
+    from statistics import NormalDist  # it takes longer to import than all of this
+
     mean, deviation = map(float, arguments)
-    return mean + deviation * _STANDARD.inv_cdf(u)
+    return mean + deviation * NormalDist().inv_cdf(u)
 
 
 def _lognormal(u: float, arguments: tuple[Json, ...]) -> float:
@@ -137,7 +138,6 @@ def _share(u: float, count: int) -> int:
     return int(u * _STEPS) * count // _STEPS
 
 
-_STANDARD: Final = NormalDist()
 _INVERSES: Final[dict[str, Callable[[float, tuple[Any, ...]], Json]]] = {
     "uniform": _uniform,
     "loguniform": _loguniform,

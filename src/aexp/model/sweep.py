@@ -23,6 +23,14 @@ REPEAT: Final = "repeat"
 RUN_PLACEHOLDERS: Final = frozenset({"run_id", "job_id", "point_id", "attempt", "out"})
 """What a command template may name besides the values of its point."""
 
+BACKENDS: Final[dict[str, tuple[str, ...]]] = {
+    "local": ("workers", "timeout"),
+    "joblib": ("workers", "timeout"),
+    "dask": ("workers", "timeout", "address"),
+    "slurm": ("workers", "timeout", "time", "sbatch", "setup", "requeue", "detach"),
+}
+"""Where points can be run, and what can be said about each place (SWP-13)."""
+
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -86,17 +94,20 @@ class Sampled(msgspec.Struct, frozen=True):
         return {self.method: facts}
 
 
+Block: TypeAlias = Grid | Explicit | Sampled
+
+
 class Product(msgspec.Struct, frozen=True):
     """Every combination of the points of several blocks; the last block varies fastest."""
 
-    blocks: tuple[Grid | Explicit | Sampled, ...]
+    blocks: tuple[Block, ...]
 
     def to_json(self) -> Json:
         """Return it as a spec writes it."""
         return {"product": [block.to_json() for block in self.blocks]}
 
 
-Parameters: TypeAlias = Grid | Explicit | Sampled | Product
+Parameters: TypeAlias = Block | Product
 
 
 class SweepSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,12 +179,12 @@ def point_id_of(values: Mapping[str, Json], experiment: str | None) -> str:
     return point_id({"experiment_id": experiment, **values} if experiment else values)
 
 
-def blocks_of(parameters: Parameters) -> tuple[Grid | Explicit | Sampled, ...]:
+def blocks_of(parameters: Parameters) -> tuple[Block, ...]:
     """Return the blocks that are crossed; a single one is crossed with nothing."""
     return parameters.blocks if isinstance(parameters, Product) else (parameters,)
 
 
-def names_of(block: Grid | Explicit | Sampled) -> list[str]:
+def names_of(block: Block) -> list[str]:
     """Return the names of a block's parameters, sorted (dotted ones as they were given)."""
     if isinstance(block, Grid):
         return sorted(block.axes)

@@ -11,6 +11,7 @@ from aexp.model.distributions import Distribution, distribution
 from aexp.model.statepoint import nest_keys, prepare_statepoint
 from aexp.model.sweep import (
     METHODS,
+    Block,
     Explicit,
     Grid,
     Method,
@@ -57,7 +58,7 @@ def _one_kind(
     return next(iter(value.items()))
 
 
-def _block(kind: str, value: Json, source: Source, where: Where) -> Grid | Explicit | Sampled:
+def _block(kind: str, value: Json, source: Source, where: Where) -> Block:
     if kind == "grid":
         return _grid(value, source, where)
     if kind == "explicit":
@@ -70,7 +71,7 @@ def _product(value: Json, source: Source, where: Where) -> Product:
     parts = [{key: value[key]} for key in sorted(value)] if isinstance(value, dict) else value
     if not isinstance(parts, list) or not parts:
         raise source.error(where, "product is a list", hint="write [{grid: …}, {sobol: …}]")
-    blocks: list[Grid | Explicit | Sampled] = []
+    blocks: list[Block] = []
     for part in parts:
         kind, inside = _one_kind(part, source, where, KINDS[:-1])
         blocks.append(_block(kind, inside, source, (*where, kind)))

@@ -21,7 +21,6 @@ from aexp.model.canonical import compact_bytes
 from aexp.model.sweep import Point, SweepSpec, point_id_of
 from aexp.storage.appearing import appearing
 from aexp.storage.atomic import make_folder, storage_error
-from aexp.sweep.samplers import draw
 
 FORMAT: Final = "aexp.points"
 VERSION: Final = 1
@@ -67,6 +66,8 @@ def write_points(path: Path, sweep_id: str, spec: SweepSpec, seed: int | None) -
         MissingExtraError: the sampler needs ``aexp[sweep]``.
         StorageError: the disk refused.
     """
+    from aexp.sweep.samplers import draw  # not for those who only read: each worker does
+
     taken, points = draw(spec, seed)
     sha = hashlib.sha256()
     size = count = 0

@@ -20,6 +20,7 @@ from aexp.model.statepoint import check_statepoint, nest_keys
 from aexp.model.sweep import (
     REPEAT,
     RUN_PLACEHOLDERS,
+    Block,
     Explicit,
     Grid,
     Sampled,
@@ -121,7 +122,7 @@ def _merged(base: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
     return result
 
 
-def _rows(block: Grid | Explicit | Sampled, seed: int, spec: SweepSpec) -> Rows:
+def _rows(block: Block, seed: int, spec: SweepSpec) -> Rows:
     if isinstance(block, Grid):
         return lambda: _grid(block)
     if isinstance(block, Sampled):

@@ -6,9 +6,12 @@ the rule of ``--sp``; Python data is taken as it is, with numpy's scalars unwrap
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from aexp.errors import SweepConfigError, UsageError
 from aexp.model.canonical import Json, to_json
@@ -17,8 +20,12 @@ from aexp.model.ids import is_experiment_id
 from aexp.model.parameters import flatten
 from aexp.model.statepoint import prepare_statepoint
 from aexp.model.sweep import (
+    BACKENDS,
     REPEAT,
     RUN_PLACEHOLDERS,
+    Block,
+    Explicit,
+    Product,
     SweepSpec,
     blocks_of,
     names_of,
@@ -29,9 +36,6 @@ from aexp.sweep.source import Source, Where
 
 KEYS: Final = SweepSpec.__struct_fields__[: -len(("folder",))]
 """What a spec may say."""
-
-BACKENDS: Final = ("local", "joblib", "dask", "slurm")
-"""Where points can be run (SWP-13)."""
 
 
 def load_spec(path: Path) -> SweepSpec:
@@ -104,6 +108,25 @@ def _read(data: Json, source: Source) -> SweepSpec:
     _check_names(spec, source)
     _check_placeholders(spec, source)
     return spec
+
+
+def rebased(spec: SweepSpec, folder: Path) -> SweepSpec:
+    """Return ``spec`` with its CSV file told from another folder, such as the repository's root.
+
+    What is recorded of it then means the same in every clone.
+    """
+    if spec.folder == str(folder):
+        return spec
+    parts = tuple(_moved(block, Path(spec.folder), folder) for block in blocks_of(spec.parameters))
+    whole = Product(parts) if isinstance(spec.parameters, Product) else parts[0]
+    return msgspec.structs.replace(spec, parameters=whole, folder=str(folder))
+
+
+def _moved(block: Block, before: Path, after: Path) -> Block:
+    if not isinstance(block, Explicit) or block.file is None:
+        return block
+    file = Path(os.path.relpath(before / block.file, after)).as_posix()
+    return msgspec.structs.replace(block, file=file)
 
 
 def _text(data: dict[str, Json], source: Source, key: str) -> str | None:
@@ -181,6 +204,7 @@ def _backend(data: dict[str, Json], source: Source) -> dict[str, Json]:
             f"there is no backend {kind!r}",
             hint=source.near(str(kind), BACKENDS) or f"use one of {', '.join(BACKENDS)}",
         )
+    source.check_keys(("backend",), value, ("kind", *BACKENDS[kind]))
     workers = backend.get("workers", 1)
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise source.error(("backend", "workers"), "workers is a whole number from 1")

@@ -26,6 +26,8 @@ from tests.support.machines import (
 )
 from tests.support.paths import WEIRD_NAMES
 from tests.support.sealed import sealed_environ
+from tests.support.slurm import slurm as slurm
+from tests.support.slurm import slurm_of_session as slurm_of_session
 
 # A busy machine is no fault of the property that is tested.
 settings.register_profile(

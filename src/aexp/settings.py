@@ -40,6 +40,7 @@ class SchedulerEnvironment:
 
     job_id: str
     restart_count: int
+    step_id: str = ""
 
 
 _GIT_KEPT = (
@@ -70,7 +71,8 @@ def scheduler_environment(environ: Mapping[str, str] | None = None) -> Scheduler
     """Return the Slurm job this process belongs to (its restart count is 0 on the first start)."""
     env = os.environ if environ is None else environ
     job = env.get("SLURM_JOB_ID", "")
-    return SchedulerEnvironment(job, _int(env.get("SLURM_RESTART_COUNT")))
+    restarts = _int(env.get("SLURM_RESTART_COUNT"))
+    return SchedulerEnvironment(job, restarts, env.get("SLURM_STEP_ID", ""))
 
 
 def process_rank(environ: Mapping[str, str] | None = None) -> int:

@@ -19,8 +19,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.sealed import CHECKOUT
+import pytest
 
+_REQUIRED = os.environ.get("AEXP_REQUIRE_SERVICES") == "1"
+"""As it was outside; a test's own environment is sealed."""
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 START_S = 60.0
 # More processors than the machine has, so that jobs of tests do not wait for each other.
@@ -101,16 +103,27 @@ class Slurm:
 
     def wait(self, job: str, *states: str, timeout: float = 60) -> str:
         """Wait until a job is in one of ``states`` and return which."""
-        return wait_until(
-            lambda: state if (state := self.state(job)) in states else "",
-            f"{job} to be {states}",
-            timeout,
-        )
+        try:
+            return wait_until(
+                lambda: state if (state := self.state(job)) in states else "",
+                f"{job} to be {states}",
+                timeout,
+                every=0.1,
+            )
+        except AssertionError as error:
+            shown = self.run("scontrol", "show", "job", job)
+            logs = "".join(p.read_text(errors="replace") for p in self.folder.glob(f"*{job}*.log"))
+            raise AssertionError(f"{error}\n{shown}\n{logs}") from None
 
-    def shorten(self, job: str, seconds: float = 1) -> None:
-        """Let a running job's time be up in a moment (Slurm counts limits in minutes)."""
-        self.run("scontrol", "update", f"JobId={job}", "TimeLimit=0:01")
-        time.sleep(seconds)
+    def let_time_be_up(self, job: str) -> None:
+        """Move the end of a running job's time to now. Slurm looks for such jobs twice a minute."""
+        self.run("scontrol", "update", f"JobId={job}", "EndTime=now")
+
+    def requeue(self, job: str) -> None:
+        """Start a job again, at once; Slurm itself would let a minute or two go by."""
+        self.run("scontrol", "requeue", job)
+        self.wait(job, "PENDING")
+        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def start(self, name: str) -> None:
         """Start one daemon."""
@@ -251,4 +264,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-__all__ = ["CHECKOUT", "Slurm", "missing_programs", "slurm_cluster", "wait_until"]
+def need_slurm() -> None:
+    """Skip the test where no Slurm can be started, or fail where services are required."""
+    if missing := missing_programs():
+        say = f"no Slurm here (Debian: slurm-wlm, munge): {', '.join(missing)} missing"
+        if _REQUIRED:
+            pytest.fail(f"{say}, and AEXP_REQUIRE_SERVICES=1")
+        pytest.skip(say)
+
+
+@pytest.fixture(scope="session")
+def slurm_of_session(sealed_home: Path) -> Iterator[Slurm]:
+    """The Slurm of one node that all tests of a session share."""
+    need_slurm()
+    with slurm_cluster() as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(slurm_of_session: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """A Slurm of one node, and the variable by which its clients find it; no job is left after."""
+    for name, value in slurm_of_session.environ.items():
+        monkeypatch.setenv(name, value)
+    yield slurm_of_session
+    slurm_of_session.end_jobs()

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Final
 
 import aexp
+from aexp import settings
 from aexp.clock import utc_now
 from aexp.errors import AexpError, InvalidTransitionError, RunBusyError
 from aexp.ledger.pending import clear_pending, mark_pending
@@ -66,6 +67,20 @@ def environment_of(code: HeadFacts | None, command: list[str] | None = None) -> 
         facts["shallow"] = True
     if command:
         facts["command"] = command
+    facts.update(slurm_facts())
+    return facts
+
+
+def slurm_facts() -> dict[str, Json]:
+    """Return which job and step of Slurm this is, and which start of it; nothing elsewhere."""
+    slurm = settings.scheduler_environment()
+    if not slurm.job_id:
+        return {}
+    facts: dict[str, Json] = {"slurm_job": slurm.job_id}
+    if slurm.step_id:
+        facts["slurm_step"] = slurm.step_id
+    if slurm.restart_count:
+        facts["slurm_restart"] = slurm.restart_count
     return facts
 
 

@@ -19,7 +19,7 @@ from aexp.runs.closing import LOGS_DIR, close_attempt, log_file
 from aexp.runs.code_state import head_facts
 from aexp.runs.create import create
 from aexp.runs.lifecycle import HEARTBEAT_S, how_it_ended
-from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted
+from aexp.runs.transition import begin_attempt, environment_of, say_if_retracted, slurm_facts
 from aexp.storage.ticker import ticker
 from aexp.workspace.active import ActiveAttempt
 from aexp.workspace.store import RunRecord, RunStore
@@ -228,16 +228,29 @@ def _wait_for_owner(store: RunStore, job_id: str) -> RunRecord:
             record = store.read_sound(job_id)
         except AexpError:
             record = None
-        if record is not None and record.document.get("attempt_id"):
-            owner = record.document.get("owner") or {}
-            same = not me.job_id or (
-                owner.get("scheduler_job") == me.job_id
-                and owner.get("scheduler_restart") == me.restart_count
-            )
-            if record.status == "running" and same:
-                return record
+        if record is not None and _is_of_this_job(record, me):
+            return record
         time.sleep(0.1)
     raise LockTimeoutError(
         f"rank 0 did not begin run {job_id} within {ATTACH_TIMEOUT_S:g} s",
         hint="start all ranks with the same --experiment and --sp",
     )
+
+
+def _is_of_this_job(record: RunRecord, me: settings.SchedulerEnvironment) -> bool:
+    """Return whether rank 0 of this very parallel job has begun the attempt of a run.
+
+    It may have ended it, too: a short command can be over before the other ranks have looked.
+    """
+    document = record.document
+    if not document.get("attempt_id"):
+        return False
+    if record.status == "running":
+        owner = document.get("owner") or {}
+        return not me.job_id or (
+            owner.get("scheduler_job") == me.job_id
+            and owner.get("scheduler_restart") == me.restart_count
+        )
+    recorded = document.get("environment") or {}
+    mine = slurm_facts()
+    return bool(mine) and {key: recorded.get(key) for key in mine} == mine

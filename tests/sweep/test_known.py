@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from aexp.registry import open_registry
 from aexp.repo import Layout, open_layout
 from aexp.runs import create_run, run_lifecycle
 from aexp.runs.retract import retract
+from aexp.runs.transition import change_status
 from aexp.sweep.frames import SweepTable, to_dataframe
 from aexp.sweep.known import find_sweep, known_ids
-from aexp.sweep.sharing import in_shard, parse_shard, restore_points
+from aexp.sweep.manifest import Manifest
+from aexp.sweep.sharing import in_shard, parse_shard, rebuild, restore_points
+from aexp.workspace.store import RunStore
 from tests.support.machines import Machine, TwoMachines
 from tests.sweep.planned import SWEEP, ended, make_sweep
 from tests.sweep.test_frames import same
@@ -126,6 +130,44 @@ def test_a_retracted_run_finishes_nothing(installed_repo: Machine) -> None:
     with pytest.warns(UserWarning, match="cannot be used"):
         frame = to_dataframe(sweep)
     assert frame["__status"].tolist() == ["missing"]
+
+
+def test_what_was_skipped_there_is_left_alone_here(installed_repo: Machine) -> None:
+    """SWP-08, SWP-11: a point that was not worth running is not run elsewhere either."""
+    layout = layout_of(installed_repo)
+    make_sweep(layout, ROWS[:2])
+    store = RunStore(layout)
+    for values, error in ((ROWS[0], {"type": "SkipPoint", "message": "known"}), (ROWS[1], None)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingExperimentWarning)
+            job = create_run("E001", values, repo_root=layout.root)
+        change_status(store, str(job.id), "abandoned", ended_by="operator", error=error)
+    (entry,) = find_sweep(layout, SWEEP).entries
+    assert (entry.run_id, entry.status) == (0, "skipped")
+
+
+def test_a_folder_is_made_of_the_plan_alone(two_machines: TwoMachines) -> None:
+    """SWP-11: points to the byte, a manifest with the same header; made twice is no harm."""
+    sweep = make_sweep(layout_of(two_machines.cluster), ROWS, command="python train.py {lr}")
+    ended(sweep, 0)
+    share(two_machines)
+    layout = layout_of(two_machines.laptop)
+    folder = rebuild(layout, read_plan(layout, SWEEP))
+    assert rebuild(layout, read_plan(layout, SWEEP)) == folder
+    assert (folder / "points.jsonl").read_bytes() == (sweep.folder / "points.jsonl").read_bytes()
+    manifest = Manifest.load(folder)
+    assert manifest.header == sweep.manifest.header and manifest.entries == []
+    assert two_machines.laptop.status() == ""
+
+
+def test_a_command_that_is_not_shared_cannot_be_run_elsewhere(installed_repo: Machine) -> None:
+    """SWP-11, trap 17: a redacted command is refused, and nothing is made."""
+    layout = layout_of(installed_repo)
+    sweep = make_sweep(layout, ROWS, command="python /home/someone/train.py {lr}")
+    shutil.rmtree(sweep.folder)
+    with pytest.raises(CorruptDataError, match="/header/spec/command"):
+        rebuild(layout, read_plan(layout, SWEEP))
+    assert not sweep.folder.exists()
 
 
 def test_points_are_restored_to_the_byte(installed_repo: Machine, tmp_path: Path) -> None:

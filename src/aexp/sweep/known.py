@@ -11,9 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final, Literal
 
 from aexp.errors import CorruptDataError, NotFoundError
 from aexp.ledger.store import read_ledger
@@ -30,14 +28,12 @@ from aexp.sweep.manifest import Entry, Header, Manifest
 from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
 from aexp.sweep.outputs import outputs_of
 from aexp.sweep.points import Points
-from aexp.sweep.sharing import restore_points
+from aexp.sweep.sharing import SWEEPS_DIR, header_of, restore_points, sweep_folder
 from aexp.tree import WorkTree
 
 if TYPE_CHECKING:
     from aexp.ledger.sweeps import SweepPlan
     from aexp.sweep.engine import Sweep
-
-SWEEPS_DIR: Final = ".aexp/sweeps"
 
 
 @dataclass(frozen=True)
@@ -62,11 +58,6 @@ class KnownSweep:
     def sweep_id(self) -> str:
         """The sweep's id."""
         return self.header.sweep_id
-
-
-def sweep_folder(layout: Layout, sweep_id: str) -> Path:
-    """Return where the folder of a sweep is, unless another was named for it."""
-    return layout.root / SWEEPS_DIR / sweep_id
 
 
 def known_ids(layout: Layout) -> list[str]:
@@ -122,7 +113,7 @@ def known_in(layout: Layout, folder: Path, manifest: Manifest | None = None) -> 
     if open_:
         points = (p for p in _points_of(layout, folder, plan) if p[0] in open_)
         for run_id, entry in finished_points(layout, header, points).items():
-            if entry.status == "ok" or run_id not in entries:
+            if entry.status != "failed" or run_id not in entries:
                 entries[run_id] = entry
     return KnownSweep(layout, header, folder, plan, _sorted(entries))
 
@@ -134,18 +125,6 @@ def _may_differ(entry: Entry) -> bool:
 
 def _sorted(entries: Mapping[int, Entry]) -> list[Entry]:
     return [entries[run_id] for run_id in sorted(entries)]
-
-
-def header_of(plan: SweepPlan) -> Header:
-    """Return the header of the manifest of a planned sweep.
-
-    Raises:
-        CorruptDataError: the plan does not hold one.
-    """
-    try:
-        return msgspec.convert(dict(plan.header), Header)
-    except msgspec.ValidationError as error:
-        raise CorruptDataError(f"the plan of sweep {plan.sweep_id}: {error}") from None
 
 
 def _points_of(
@@ -188,12 +167,10 @@ def finished_points(
     found: dict[str, RunView] = {}
     for view in all_runs(layout) if wanted else ():
         statepoint = view.statepoint
-        if view.status not in ("complete", "failed") or (
-            statepoint.get("experiment_id") != experiment
-        ):
+        if view.status not in _ENDED or statepoint.get("experiment_id") != experiment:
             continue
         name = point_id(statepoint)
-        if name in wanted:
+        if name in wanted and (view.status != "abandoned" or _is_skipped(view)):
             known = found.get(name)
             if known is None or _rank(view, header) < _rank(known, header):
                 found[name] = view
@@ -204,10 +181,24 @@ def finished_points(
     }
 
 
-def _rank(view: RunView, header: Header) -> tuple[bool, bool, str, str]:
+_ENDED: Final[Mapping[str, Literal["ok", "failed", "skipped"]]] = {
+    "complete": "ok",
+    "abandoned": "skipped",
+    "failed": "failed",
+}
+"""How a point ended whose run ended like that; of several runs the first kind counts."""
+
+
+def _is_skipped(view: RunView) -> bool:
+    """Return whether a point said that it is not worth running (SWP-08)."""
+    error = view.field("error")
+    return isinstance(error, Mapping) and error.get("type") == "SkipPoint"
+
+
+def _rank(view: RunView, header: Header) -> tuple[int, bool, str, str]:
     code = header.code.get("code_commit")
     return (
-        view.status != "complete",
+        list(_ENDED).index(view.status),
         view.statepoint.get("code_commit") != code,
         view.began,
         view.job_id,
@@ -220,7 +211,7 @@ def _entry(view: RunView, run_id: int, values: Mapping[str, Json]) -> Entry:
         run_id=run_id,
         job_id=view.job_id,
         overrides=dict(values),
-        status="ok" if view.status == "complete" else "failed",
+        status=_ENDED[view.status],
         output_paths=outputs_of(map(Attachment.from_json, attachments), run_id),
         started_at=view.began,
         ended_at=str(view.field("ended_at") or ""),

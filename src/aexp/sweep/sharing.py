@@ -7,14 +7,73 @@ import re
 from pathlib import Path
 from typing import Final
 
-from aexp.errors import AexpError, CorruptDataError, NotFoundError, UsageError
+import msgspec
+
+from aexp.errors import AexpError, CorruptDataError, NotFoundError, StorageError, UsageError
 from aexp.ledger.sweeps import SweepPlan, artifact_name
 from aexp.model.sweep import Explicit, SweepSpec
 from aexp.repo import Layout
+from aexp.sweep.manifest import Header, Manifest
+from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
 from aexp.sweep.points import write_points
 from aexp.sweep.spec import spec_from
 
+SWEEPS_DIR: Final = ".aexp/sweeps"
+"""Where the folders of sweeps are; git ignores it."""
+
+_NEEDED: Final = tuple(
+    f"/header/{name}" for name in ("spec/command", "spec/callable", "spec/script", "base", "watch")
+)
+"""What a point cannot be run without."""
+
 _SHARD: Final = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
+
+
+def sweep_folder(layout: Layout, sweep_id: str) -> Path:
+    """Return where the folder of a sweep is, unless another was named for it."""
+    return layout.root / SWEEPS_DIR / sweep_id
+
+
+def header_of(plan: SweepPlan) -> Header:
+    """Return the header of the manifest of a planned sweep.
+
+    Raises:
+        CorruptDataError: the plan does not hold one.
+    """
+    try:
+        return msgspec.convert(dict(plan.header), Header)
+    except msgspec.ValidationError as error:
+        raise CorruptDataError(f"the plan of sweep {plan.sweep_id}: {error}") from None
+
+
+def rebuild(layout: Layout, plan: SweepPlan) -> Path:
+    """Make the folder of a sweep that was planned on another machine, and return it.
+
+    It holds the points and an empty manifest; a resume then finds what the ledger says of them.
+    Made already, or by another process meanwhile, it is left as it is.
+
+    Args:
+        layout: the repository.
+        plan: the sweep's record.
+
+    Raises:
+        CorruptDataError: part of the plan belongs to the machine that it was made on.
+        NotFoundError: see :func:`restore_points`.
+        StorageError: the disk refused.
+    """
+    folder = sweep_folder(layout, plan.sweep_id)
+    if (folder / MANIFEST_FILE).exists():
+        return folder
+    if any(pointer.startswith(_NEEDED) for pointer in plan.redacted):
+        raise _of_one_machine(plan)
+    if not (folder / POINTS_FILE).exists():
+        restore_points(layout, plan, folder / POINTS_FILE)
+    try:
+        Manifest.create(folder / MANIFEST_FILE, header_of(plan))
+    except StorageError:
+        if not (folder / MANIFEST_FILE).exists():
+            raise
+    return folder
 
 
 def restore_points(layout: Layout, plan: SweepPlan, path: Path) -> None:
@@ -40,7 +99,7 @@ def restore_points(layout: Layout, plan: SweepPlan, path: Path) -> None:
             raise _of_one_machine(plan)
         return
     with contextlib.suppress(AexpError):  # an extra that is missing, a CSV file that changed
-        spec = spec_from(dict(plan.spec), folder=layout.root)
+        spec = spec_from(dict(plan.spec), folder=layout.root / header_of(plan).base)
         if _is(plan, write_points(path, plan.sweep_id, spec, seed).digest):
             return
     _from_registry(layout, plan, path)

@@ -1,0 +1,159 @@
+"""How far a sweep is: from another terminal by its folder, from another machine by the ledger.
+
+Nothing is asked of the driver: what it wrote is read, whether it lives or not (SWP-14).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aexp.clock import utc_now
+from aexp.model.canonical import Json
+from aexp.model.owner import Owner
+from aexp.model.times import parse_time
+from aexp.repo import Layout
+from aexp.sweep.known import KnownSweep, find_sweep, known_ids
+from aexp.sweep.lock import lock_owner
+from aexp.sweep.manifest import Entry
+from aexp.sweep.outcome import attempts_in, outcome_file
+
+_RECENT: Final = 200
+"""So many points that ended last tell how fast the sweep is."""
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How far a sweep is.
+
+    Attributes:
+        known: the sweep.
+        counts: how many points ended, by status.
+        running: points that have begun and not ended; of a driver that was killed, those it left.
+        driver: the process that drives it, None when nobody does here.
+        eta_s: seconds until the last point ends, as the last ones went; None when unknown.
+    """
+
+    known: KnownSweep
+    counts: Counter[str]
+    running: Sequence[int]
+    driver: Owner | None
+    eta_s: float | None
+
+    @property
+    def total(self) -> int:
+        """How many points there are."""
+        return self.known.header.run_count
+
+    @property
+    def missing(self) -> int:
+        """How many points have not ended."""
+        return self.total - self.counts.total()
+
+    @property
+    def elsewhere(self) -> int:
+        """How many points were finished by another sweep, or on another machine."""
+        return sum(entry.attempt == 0 and entry.status == "ok" for entry in self.known.entries)
+
+    @property
+    def failures(self) -> list[Entry]:
+        """The points that failed."""
+        return [entry for entry in self.known.entries if entry.status == "failed"]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as ``aexp sweep status --format json`` shows it."""
+        known, header = self.known, self.known.header
+        return {
+            "sweep_id": header.sweep_id,
+            "experiment_id": header.spec.get("experiment"),
+            "created_at": header.created_at or None,
+            "machine": known.plan.machine if known.plan else None,
+            "folder": None if known.folder is None else known.layout.relative(known.folder),
+            "points": {
+                "total": self.total,
+                "ok": self.counts["ok"],
+                "failed": self.counts["failed"],
+                "skipped": self.counts["skipped"],
+                "missing": self.missing,
+                "running": len(self.running),
+                "elsewhere": self.elsewhere,
+            },
+            "driver": None if self.driver is None else self.driver.describe(),
+            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
+            "failures": [
+                {
+                    "run_id": entry.run_id,
+                    "job_id": entry.job_id,
+                    "attempt": entry.attempt,
+                    "log": entry.log_path,
+                    "message": last_line(entry.stderr),
+                }
+                for entry in self.failures
+            ],
+        }
+
+
+def status_of(layout: Layout, text: str) -> SweepStatus:
+    """Return how far the sweep is that ``text`` means.
+
+    Args:
+        layout: the repository.
+        text: an id or its beginning, or the path of a sweep's folder or manifest.
+
+    Raises:
+        NotFoundError, AmbiguousIdError: there is no such sweep, or several.
+        CorruptDataError: its manifest, its points or its plan are damaged.
+    """
+    return status_of_known(find_sweep(layout, text))
+
+
+def all_statuses(layout: Layout) -> list[SweepStatus]:
+    """Return how far every sweep is that this clone knows of, newest first."""
+    found = [status_of(layout, sweep_id) for sweep_id in known_ids(layout)]
+    return sorted(found, key=lambda s: (s.known.header.created_at, s.known.sweep_id), reverse=True)
+
+
+def status_of_known(known: KnownSweep) -> SweepStatus:
+    """Return how far a sweep is."""
+    counts: Counter[str] = Counter(entry.status for entry in known.entries)
+    owner = None if known.folder is None else lock_owner(known.folder)
+    missing = known.header.run_count - counts.total()
+    eta = None if owner is None else _time_left(known.entries, missing)
+    return SweepStatus(known, counts, _begun(known), owner, eta)
+
+
+def _begun(known: KnownSweep) -> list[int]:
+    """Return the points with an attempt that neither its worker nor the manifest has ended."""
+    if known.folder is None:
+        return []
+    ended = {entry.run_id: entry.attempt for entry in known.entries}
+    return sorted(
+        {
+            run_id
+            for run_id, attempt in attempts_in(known.folder)
+            if attempt > ended.get(run_id, -1)
+            and ended.get(run_id) != 0
+            and not outcome_file(known.folder, run_id, attempt).exists()
+        }
+    )
+
+
+def _time_left(entries: Sequence[Entry], missing: int) -> float | None:
+    """Return the seconds that are left if it goes on as it went with the last points."""
+    times = sorted(
+        moment
+        for entry in entries
+        if entry.attempt > 0 and (moment := parse_time(entry.ended_at)) is not None
+    )[-_RECENT:]
+    if len(times) < 2 or missing <= 0:
+        return None
+    passed = (max(utc_now(), times[-1]) - times[0]).total_seconds()
+    return missing * passed / (len(times) - 1)
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a point's output that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

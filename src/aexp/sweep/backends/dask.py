@@ -119,13 +119,7 @@ class DaskPool:
         ours: Future[Outcome] = Future()
         ours.set_running_or_notify_cancel()
         key = f"aexp-{attempt_name(task.run_id, task.attempt)}-{uuid.uuid4().hex}"
-        theirs = self._client.submit(
-            run_point,
-            *(str(task.folder), task.run_id, task.attempt, task.timeout_s),
-            *(None if task.root is None else str(task.root), self._id, key),
-            key=key,
-            pure=False,
-        )
+        theirs = self._client.submit(run_point, task, self._id, key, key=key, pure=False)
         self._running[key] = (task, theirs, ours)
         theirs.add_done_callback(partial(self._done, key))
         return ours
@@ -145,17 +139,8 @@ class DaskPool:
         ours.set_result(told)
 
 
-def run_point(
-    folder: str,
-    run_id: int,
-    attempt: int,
-    timeout_s: float | None,
-    root: str | None,
-    driver: str,
-    key: str,
-) -> bytes:
+def run_point(task: Task, driver: str, key: str) -> bytes:
     """Run one point within a task of Dask, on a Dask worker; return its outcome as JSON."""
-    task = Task(Path(folder), run_id, attempt, timeout_s, None if root is None else Path(root))
     claim = _claim(task, driver)
     told = harvest(task)
     if told is None and not _is_first(claim):

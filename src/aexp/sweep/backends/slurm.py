@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -219,13 +219,7 @@ class SlurmPool:
         )
         try:
             with executor.batch():
-                jobs = [
-                    executor.submit(
-                        *(run_point, str(folder), task.run_id, task.attempt),
-                        *(task.timeout_s, str(root)),
-                    )
-                    for task in tasks
-                ]
+                jobs = [executor.submit(run_point, replace(task, root=root)) for task in tasks]
             number = str(jobs[0].job_id).partition("_")[0]
         except Exception:
             # Slurm may have taken it, and its answer got lost.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aexp import settings
 from aexp.sweep.backends.base import Task, harvest
 from aexp.sweep.backends.slurm_queue import NoAnswerError, one_job
@@ -11,20 +9,17 @@ from aexp.sweep.backends.supervise import charge, run_worker
 from aexp.sweep.outcome import outcome_file
 
 
-def run_point(
-    folder: str, run_id: int, attempt: int, timeout_s: float | None, root: str | None
-) -> None:
+def run_point(task: Task) -> None:
     """Run one point within this job.
 
     Slurm may start a job again, after a node failed or for the sake of another job. Then what the
     earlier start left decides: an end of the point stands, a stop by Slurm does not.
     """
-    task = Task(Path(folder), run_id, attempt, timeout_s, None if root is None else Path(root))
     told = harvest(task)
     if told is not None:
         if told.status != "stopped":
             return
-        outcome_file(task.folder, run_id, attempt).unlink(missing_ok=True)
+        outcome_file(task.folder, task.run_id, task.attempt).unlink(missing_ok=True)
     outcome = run_worker(task, output=1)
     if outcome.status == "stopped":
         _say_why(task)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -117,11 +118,22 @@ def end_group(child: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
 
 
 def _ended_within(child: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Return whether a worker ends within so many seconds, as soon as it does."""
+    if child.poll() is not None:
+        return True
     try:
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+        fd = os.pidfd_open(child.pid)
+    except (AttributeError, OSError):  # no such thing here: Popen looks again and again
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(seconds)
+        return child.returncode is not None
+    try:
+        end = select.poll()
+        end.register(fd, select.POLLIN)
+        end.poll(seconds * 1000)
+    finally:
+        os.close(fd)
+    return child.poll() is not None
 
 
 def _how(code: int) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -42,6 +41,8 @@ def working_beside(work: Callable[[], T]) -> Iterator[Callable[[], T | None]]:
         try:  # whatever happens, the copy must not go on with what its original was doing
             os.close(reading)
             with os.fdopen(writing, "wb") as sending:
+                import pickle
+
                 sending.write(pickle.dumps(work(), protocol=pickle.HIGHEST_PROTOCOL))
             status = 0
         finally:
@@ -53,7 +54,12 @@ def working_beside(work: Callable[[], T]) -> Iterator[Callable[[], T | None]]:
             data = pipe.read()
             _, status = os.waitpid(child, 0)
             ended.append(child)
-            return pickle.loads(data) if status == 0 else None  # noqa: S301 - from our own copy
+            if status != 0:
+                return None
+            import pickle
+
+            found: T = pickle.loads(data)  # noqa: S301 - from our own copy
+            return found
 
         ended: list[int] = []
         try:

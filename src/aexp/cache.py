@@ -109,6 +109,14 @@ class Shelf(Generic[H]):
             found.append(head if state == seen[i * width : (i + 1) * width] else None)
         return found
 
+    def known(self, group: str) -> list[H]:
+        """Return a group's heads as they were kept."""
+        return self._decode(self.rows[group][1])
+
+    def is_as_kept(self, group: str, seen: array[int]) -> bool:
+        """Return whether a group that was recalled whole has no other files than were kept."""
+        return self.rows[group][0] == seen.tobytes()
+
     def _decode(self, facts: bytes) -> list[H]:
         try:
             return msgspec.msgpack.decode(facts, type=list[self.head])  # type: ignore[name-defined]

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from aexp.errors import AexpError, CorruptDataError
@@ -283,14 +284,19 @@ def resolve_plain(text: str) -> Any:
 
 
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_UNQUOTABLE: Final = re.compile(
-    '[\\\\"]|[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]'
-)
+
+
+@cache
+def _unquotable() -> re.Pattern[str]:
+    """Return what matches a character that a double-quoted scalar cannot hold as it is."""
+    return re.compile(
+        '[\\\\"]|[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]'
+    )
 
 
 def quote(text: str) -> str:
     """Return ``text`` as a double-quoted scalar on one line."""
-    return '"' + _UNQUOTABLE.sub(_escape, text) + '"'
+    return '"' + _unquotable().sub(_escape, text) + '"'
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -12,7 +12,6 @@ of one per file (trap 79: 10,000 serial fsyncs 2.7 s, one ``syncfs`` 0.6 s).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import secrets
@@ -356,6 +355,8 @@ def sync_file_systems(folders: Iterable[str | Path]) -> None:
     for folder in folders:
         devices.setdefault(os.stat(folder).st_dev, folder)
     if sys.platform.startswith("linux"):
+        import ctypes
+
         libc = ctypes.CDLL(None, use_errno=True)
         for folder in devices.values():
             fd = os.open(folder, os.O_RDONLY)

@@ -33,7 +33,7 @@ from aexp.validate.batches import Batches, Candidate
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
 from aexp.validate.staged import removed_entries, waiting_entries
-from aexp.workspace.heads import WORTH_A_PROCESS, RunHead, head_of
+from aexp.workspace.heads import WORTH_A_PROCESS, RunHead, Sent, head_of
 from aexp.workspace.store import RunStore
 
 Mode = Literal["full", "kb", "runs"]
@@ -285,7 +285,7 @@ def _read(
         ledger = read_ledger(seen, layout=cached)
         return artifacts, ledger, {head.name: head for head in heads}
 
-    def others() -> tuple[Sequence[Artifact], tuple[bytes, list[str]]]:
+    def others() -> tuple[Sequence[Artifact], Sent]:
         return read_artifacts(looked, layout=cached), heads.send()
 
     with working_beside(others) as result:

@@ -160,8 +160,13 @@ class Runs(Mapping[str, Run]):
         return Evidence(Batches.of(members, self._candidate), frozenset(failed), frozenset(shared))
 
     def _candidate(self, job_id: str) -> Candidate:
-        run = self[job_id]
-        return Candidate(job_id, run.statepoint, run.link)
+        here, shared = self._local.get(job_id), self._entry(job_id)
+        head = None if shared is None else shared[0]
+        if here is None or here.problem is not None:  # evidence that is not here is in the ledger
+            assert head is not None
+            return Candidate(job_id, unpack(head.statepoint), self._links[head.link])
+        packed = here.link or (head.link if head is not None else b"")
+        return Candidate(job_id, unpack(here.statepoint) or {}, self._links[packed])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import msgspec
 
@@ -54,6 +54,18 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
         return self.written or "created"
 
 
+Sent: TypeAlias = tuple[dict[str, bytes], list[str]]
+"""The groups that are not as the cache has them, encoded, and the runs that were read anew."""
+
+encode: Final = msgspec.msgpack.encode
+decode: Final = msgspec.msgpack.Decoder(list[RunHead]).decode
+
+
+def _group(job_id: str) -> str:
+    """Return the group of a run in the cache."""
+    return job_id[:2]
+
+
 class Heads:
     """The heads of a run store, and the records behind them.
 
@@ -82,30 +94,48 @@ class Heads:
         self._ends = tuple(os.sep + name for name in files)
         self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files))
         self._records: dict[str, RunRecord] = {}
-        self._received: list[RunHead] | None = None
+        self._received: Mapping[str, bytes] | None = None
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def send(self) -> tuple[bytes, list[str]]:
-        """Return all heads, for another process's :meth:`receive`."""
-        return msgspec.msgpack.encode(list(self)), self._shelf.fresh_names()
+    def send(self) -> Sent:
+        """Return what a copy of this object in another process needs not find out again."""
+        heads = {g: encode(found) for g, found, is_known in self._by_group() if not is_known}
+        return heads, self._shelf.fresh_names()
 
-    def receive(self, sent: tuple[bytes, list[str]]) -> None:
-        """Take the heads that a copy of this object has read in another process."""
-        self._received = msgspec.msgpack.decode(sent[0], type=list[RunHead])
+    def receive(self, sent: Sent) -> None:
+        """Take what a copy of this object in another process has found out."""
+        self._received = sent[0]
         self._shelf.distrust(sent[1])
 
     def __iter__(self) -> Iterator[RunHead]:
         if self._received is not None:
-            yield from self._received
+            yield from self._from_copy(self._received)
             return
         if not self._shelf.is_kept:
             for job_id in self._ids:
                 record = self._records[job_id] = self._read(job_id)
                 yield head_of(record)
             return
-        groups = grouped(self._ids, lambda job_id: job_id[:2])
+        for _, heads, _ in self._by_group():
+            yield from heads
+
+    def _from_copy(self, changed: Mapping[str, bytes]) -> Iterator[RunHead]:
+        """Yield the heads of all groups: those that have changed as they were sent."""
+        if "" in changed:
+            yield from decode(changed[""])
+            return
+        for group in grouped(self._ids, _group):
+            found = changed.get(group)
+            yield from self._shelf.known(group) if found is None else decode(found)
+
+    def _by_group(self) -> Iterator[tuple[str, Sequence[RunHead], bool]]:
+        """Yield the heads of each group, and whether they are what the cache has."""
+        if not self._shelf.is_kept:
+            yield "", [head_of(self._read(job_id)) for job_id in self._ids], False
+            return
+        groups = grouped(self._ids, _group)
         seen = {g: file_states(self._folder, ids, self._ends) for g, ids in groups.items()}
         known = {g: self._shelf.recall(g, ids, seen[g]) for g, ids in groups.items()}
         unread = [
@@ -117,11 +147,13 @@ class Heads:
         ]
         fresh, bodies = self._read_all(unread)
         for g, ids in groups.items():
+            if None not in known[g]:
+                yield g, cast("list[RunHead]", known[g]), self._shelf.is_as_kept(g, seen[g])
+                continue
             whole = [head or fresh[job_id] for job_id, head in zip(ids, known[g], strict=True)]
-            if None in known[g]:
-                read = {job_id: bodies[job_id] for job_id in ids if job_id in fresh}
-                self._shelf.keep(g, whole, seen[g], read)
-            yield from whole
+            read = {job_id: bodies[job_id] for job_id in ids if job_id in fresh}
+            self._shelf.keep(g, whole, seen[g], read)
+            yield g, whole, False
         self._shelf.save(groups, len(self._ids))
 
     def _read_all(self, ids: Sequence[str]) -> tuple[dict[str, RunHead], dict[str, bytes | None]]:
@@ -135,7 +167,7 @@ class Heads:
             if theirs is None:  # it was killed
                 more = self._read_here(ids[middle:])
             else:
-                more = msgspec.msgpack.decode(theirs[0], type=list[RunHead]), theirs[1]
+                more = decode(theirs[0]), theirs[1]
             heads, bodies = [*heads, *more[0]], [*bodies, *more[1]]
         return {head.name: head for head in heads}, dict(zip(ids, bodies, strict=True))
 
@@ -180,4 +212,4 @@ def _body_of(record: RunRecord) -> bytes | None:
 
 
 def _encoded(heads: list[RunHead], bodies: list[bytes | None]) -> tuple[bytes, list[bytes | None]]:
-    return msgspec.msgpack.encode(heads), bodies
+    return encode(heads), bodies

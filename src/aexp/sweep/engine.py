@@ -348,7 +348,7 @@ class Sweep:
         values = [(run_id, self.points[run_id].values) for run_id in sorted(wanted)]
         found = finished_points(self.layout, self.manifest.header, values)
         for run_id in sorted(found):
-            if found[run_id].status != "ok":
+            if found[run_id].status == "failed":
                 continue
             attempt = driver.attempts.get(run_id, 0)
             entry = msgspec.structs.replace(found[run_id], attempt=attempt)

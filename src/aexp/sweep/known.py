@@ -152,8 +152,10 @@ def finished_points(
 ) -> dict[int, Entry]:
     """Return an entry for each point of which a run has ended, here or on another machine.
 
-    A run is a point's when their point ids are the same. Of several runs a complete one counts,
-    then one of the code that the sweep was planned with, then the one that began first.
+    A run is a point's when their point ids are the same, and this sweep made it, whatever the
+    code was, or it is of the code that the sweep was planned with: what other code gave for an
+    earlier sweep is no result of this one. Of several runs a complete one counts, then one of the
+    code that the sweep was planned with, then the one that began first.
 
     Args:
         layout: the repository.
@@ -170,7 +172,8 @@ def finished_points(
         if view.status not in _ENDED or statepoint.get("experiment_id") != experiment:
             continue
         name = point_id(statepoint)
-        if name in wanted and (view.status != "abandoned" or _is_skipped(view)):
+        counts = view.status != "abandoned" or _is_skipped(view)
+        if name in wanted and counts and _belongs(view, header):
             known = found.get(name)
             if known is None or _rank(view, header) < _rank(known, header):
                 found[name] = view
@@ -187,6 +190,15 @@ _ENDED: Final[Mapping[str, Literal["ok", "failed", "skipped"]]] = {
     "failed": "failed",
 }
 """How a point ended whose run ended like that; of several runs the first kind counts."""
+
+
+def _belongs(view: RunView, header: Header) -> bool:
+    """Return whether a run's result is one that the sweep would have given."""
+    mark = view.field("sweep")
+    if isinstance(mark, Mapping) and mark.get("sweep_id") == header.sweep_id:
+        return True
+    code = {key: item for key, item in view.statepoint.items() if key.startswith("code_")}
+    return code == header.code
 
 
 def _is_skipped(view: RunView) -> bool:

@@ -15,7 +15,7 @@ from aexp.model.project import tags_of
 from aexp.model.statepoint import point_id
 from aexp.model.status import is_terminal
 from aexp.model.times import format_time
-from aexp.queue.records import QUEUE, queue_block, waits
+from aexp.queue.records import QUEUE, is_owed, queue_block, waits
 from aexp.queue.template import render
 from aexp.repo import Layout
 from aexp.runs.annotate import check_tags
@@ -158,7 +158,7 @@ def _pending(store: RunStore) -> dict[str, Reused]:
             continue
         status = head.status
         if status not in PENDING and not (
-            is_terminal(status) and waits(heads.record(head).document)
+            is_terminal(status) and _is_waiting(heads.record(head).document)
         ):
             continue
         if status == "running" and _is_forgotten(store, heads.record(head)):
@@ -168,6 +168,10 @@ def _pending(store: RunStore) -> dict[str, Reused]:
             shown = status if status in PENDING else "queued"
             found[point_id(statepoint)] = Reused(head.job_id, shown, statepoint)
     return found
+
+
+def _is_waiting(document: Mapping[str, Json]) -> bool:
+    return waits(document) or is_owed(document)
 
 
 def _block(
@@ -216,7 +220,9 @@ def _queue(
         is_kept = before == "queued" or (before == "running" and not _is_forgotten(store, record))
         if is_kept or (has_ended and not again):
             return None
-        block = {**queue_block(document), **facts[QUEUE], **({"again": True} if has_ended else {})}
+        known = queue_block(document)
+        place = {key: known[key] for key in ("queued_at", "number") if key in known}
+        block = {**known, **facts[QUEUE], **place, **({"again": True} if has_ended else {})}
         tags = sorted({*tags_of(document), *facts.get("tags", ())})
         after = {**document, QUEUE: block, "status": before}
         if before == "created":

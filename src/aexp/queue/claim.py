@@ -20,16 +20,19 @@ from aexp.model.canonical import Json
 from aexp.model.status import is_terminal
 from aexp.queue.add import template_of
 from aexp.queue.group import end_group
-from aexp.queue.records import QUEUE, queue_block, waits
+from aexp.queue.records import MAX_LOST, QUEUE, is_owed, queue_block, times_lost, waits
 from aexp.queue.template import render
 from aexp.repo import Layout
 from aexp.runs.code_state import CodeState, code_state
 from aexp.runs.create import plan_run
-from aexp.runs.transition import begin_attempt, change_status, environment_of
+from aexp.runs.transition import (
+    begin_attempt,
+    change_status,
+    environment_of,
+    refuse_owned,
+)
 from aexp.workspace.store import RunRecord, RunStore
 
-MAX_LOST: Final = 3
-"""A run whose workers died so often in a row is not given to another: it may kill them."""
 SHELL: Final = ("/bin/sh", "-c")
 
 
@@ -75,6 +78,7 @@ def claim_run(
         CorruptDataError, GitError, NotFoundError, StorageError: as
             :func:`~aexp.runs.transition.begin_attempt`.
     """
+    store = RunStore(layout)
     code = code_state(layout)
     registered = registered_code(record)
     drifted = registered is not None and registered != code.statepoint_keys()
@@ -91,14 +95,14 @@ def claim_run(
         status = str(document.get("status") or "created")
         if by_name:
             _refuse_ended(record.job_id, status, document, again)
-        elif status != "running" and not waits(document):
+        elif status != "running" and not waits(document) and not is_owed(document):
             raise InvalidTransitionError(f"run {record.job_id} is {status}: it waits no more")
-        if status == "running" and not by_name and _times_lost(document) >= MAX_LOST - 1:
+        elif status == "running" and times_lost(document) >= MAX_LOST - 1:
+            refuse_owned(store, RunRecord(record.job_id, {}, document, store.workspace))
             raise TooOftenLostError(f"run {record.job_id} lost {MAX_LOST} workers in a row")
         block = {k: v for k, v in queue_block(document).items() if k != "again"}
         return {**document, QUEUE: block} if block else document
 
-    store = RunStore(layout)
     attempt_id = begin_attempt(
         store, record.job_id, again=True, environment=environment, claim=claim
     )
@@ -162,16 +166,6 @@ def _refuse_ended(job_id: str, status: str, document: Mapping[str, Json], again:
 
 
 _AGAIN: Final = "to run it all the same: aexp run-queued --again RUN"
-
-
-def _times_lost(document: Mapping[str, Json]) -> int:
-    """Return how many attempts in a row ended because their worker was gone, the last ones."""
-    count = 0
-    for past in reversed(document.get("attempts") or []):
-        if not isinstance(past, Mapping) or past.get("ended_by") != "lost":
-            break
-        count += 1
-    return count
 
 
 def _told(job_id: str, registered: Mapping[str, Json], code: CodeState) -> str:

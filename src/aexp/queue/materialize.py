@@ -111,6 +111,7 @@ def _slurm(
     tasks = -(-len(runs) // per_task)
     most = f"%{at_once}" if at_once else ""
     each = "one run a task" if per_task == 1 else f"{per_task} runs a task"
+    mine = f'"${{runs[@]:SLURM_ARRAY_TASK_ID*{per_task}:{per_task}}}"'
     return "\n".join(
         [
             "#!/usr/bin/env bash",
@@ -122,7 +123,7 @@ def _slurm(
             "set -u",
             f"cd {shlex.quote(str(layout.root))} || exit 1",
             *_array(runs),
-            f'exec {_program()} run-queued "${{runs[@]:SLURM_ARRAY_TASK_ID*{per_task}:{per_task}}}"',
+            f"exec {_program()} run-queued {mine}",
             "",
         ]
     )

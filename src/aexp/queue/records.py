@@ -1,7 +1,8 @@
 """What the documents of runs say of the queue. There is no other list of it (ADR 8).
 
 A queued run is one of status ``queued``, or an ended one that waits for another attempt
-(``again`` in its ``queue`` block). The block is written when the run is queued, and stays.
+(``again`` in its ``queue`` block). The block is written when the run is queued, and stays. A run
+whose worker died is owed to the queue too, until :data:`MAX_LOST` of them did so in a row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from aexp.workspace.store import RunRecord, RunStore
 
 QUEUE: Final = "queue"
 """The document's block: ``queued_at``, ``number``, ``command``, ``code`` and ``again``."""
+MAX_LOST: Final = 3
+"""A run whose workers died so often in a row is not given to another: it may kill them."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Queued:
         record: the run.
         index: its place among all runs that were queued and that the same filters name, ended
             ones too: it stays the same while workers take runs.
-        is_lost: whether it is running and its worker is gone, so that another may take it.
+        is_lost: whether its worker died, so that another may take it.
         owner: the worker of a running run, or None.
     """
 
@@ -109,6 +112,25 @@ def waits(document: Mapping[str, Json]) -> bool:
     return is_terminal(status) and bool(queue_block(document).get("again"))
 
 
+def is_owed(document: Mapping[str, Json]) -> bool:
+    """Return whether a run was given up only because its worker died, and another may take it."""
+    if document.get("status") != "abandoned" or not queue_block(document):
+        return False
+    return 0 < times_lost(document) < MAX_LOST
+
+
+def times_lost(document: Mapping[str, Json]) -> int:
+    """Return how many attempts in a row, the last ones, ended because their worker died."""
+    past = document.get("attempts") or []
+    present = [] if document.get("status") == "running" else [document]
+    count = 0
+    for facts in reversed([*past, *present]):
+        if not isinstance(facts, Mapping) or facts.get("ended_by") != "lost":
+            break
+        count += 1
+    return count
+
+
 def read_queue(layout: Layout, choice: Choice | None = None) -> list[Queued]:
     """Return every run that was ever queued and that ``choice`` names, in order of queueing.
 
@@ -137,6 +159,6 @@ def _order(record: RunRecord) -> tuple[str, int, str]:
 
 def _queued(store: RunStore, record: RunRecord, index: int) -> Queued:
     if record.status != "running":
-        return Queued(record, index)
+        return Queued(record, index, is_owed(record.document))
     state, owner = owner_state(store, record)
     return Queued(record, index, state is Liveness.DEAD, owner)

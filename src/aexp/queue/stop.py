@@ -141,7 +141,7 @@ def _process(record: RunRecord) -> Json:
 def _close_for_dead(store: RunStore, job_id: str, attempt_id: str, grace_s: float) -> Stopped:
     """End a run whose worker is gone: what still runs of it is stopped, and it is recorded."""
     had_processes = end_group(_process(store.read_sound(job_id)), attempt_id, grace_s=grace_s)
-    how = ("stopped", "operator") if had_processes else ("abandoned", "lost")
+    how = ("stopped" if had_processes else "abandoned", "operator")
     log = log_file(store.folder(job_id), attempt_id)
     close_attempt(store, job_id, attempt_id, *how, None, logs=[log])
     after = store.read_sound(job_id)

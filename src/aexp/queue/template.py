@@ -65,7 +65,9 @@ def _value(name: str, statepoint: Mapping[str, Json], job_id: str) -> str | None
 
 
 def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
 
 
 def _quoted(value: str, quote: str) -> str:

@@ -20,7 +20,7 @@ from aexp.errors import (
 )
 from aexp.queue.claim import Claim, claim_run, give_up
 from aexp.queue.execute import Ran, execute
-from aexp.queue.records import Choice, Queued, read_queue, waits
+from aexp.queue.records import Choice, Queued, is_owed, read_queue, waits
 from aexp.repo import Layout
 from aexp.workspace.store import RunRecord, RunStore
 
@@ -156,7 +156,7 @@ def _claim(layout: Layout, each: Queued, how: Rules, result: Drained, tell: Watc
     store = RunStore(layout)
     try:
         record = store.read_sound(each.job_id)  # others may have taken it since the queue was read
-        if not waits(record.document) and record.status != "running":
+        if not (waits(record.document) or is_owed(record.document) or record.status == "running"):
             return None
         return claim_run(layout, record, allow_drift=how.allow_drift)
     except (CodeDriftError, CorruptDataError, NoCommandError, TooOftenLostError) as error:

@@ -150,7 +150,7 @@ def begin_attempt(
             document = claim(document)
         record = RunRecord(job_id, {}, document, store.workspace)
         if record.status == "running":
-            _refuse_if_owned(store, record)
+            refuse_owned(store, record)
             document = ended_document(document, "abandoned", "lost", None, utc_now())
         if record.status == "complete" and not again:
             raise InvalidTransitionError(
@@ -189,7 +189,12 @@ def say_if_retracted(layout: Layout, job_id: str) -> None:
     )
 
 
-def _refuse_if_owned(store: RunStore, record: RunRecord) -> None:
+def refuse_owned(store: RunStore, record: RunRecord) -> None:
+    """Refuse a running run unless its process is known to be gone.
+
+    Raises:
+        RunBusyError: a live process owns it, or one that gave a sign of life lately.
+    """
     state, owner = owner_state(store, record)
     if state is Liveness.DEAD:
         return

@@ -44,7 +44,7 @@ from aexp.workspace.store import (
     RunStore,
     encode_document,
 )
-from aexp.workspace.streams import stream_states
+from aexp.workspace.streams import STREAMS_DIR, stream_states
 
 CHUNK = 2000
 """Runs that are written before one flush makes them durable together."""
@@ -199,11 +199,7 @@ class _Proved:
         self._found: dict[str, array[int]] = {}
         self.right: set[str] = set()
         for group, names in self._groups.items():
-            seen = array("q")
-            for job_id in names:
-                path = entries.get(job_id)
-                seen.extend(self._states(job_id, file_state(path) if path else None))
-            self._seen[group] = seen
+            self._seen[group] = seen = self._states(names, [entries.get(name) for name in names])
             self._heads[group] = known = self._shelf.recall(group, names, seen)
             self.right.update(h.name for h in known if h is not None and h.context == context)
 
@@ -212,18 +208,24 @@ class _Proved:
         """Whether anything is remembered at all."""
         return self._shelf.is_kept
 
-    def _states(self, job_id: str, entry: FileState | None) -> array[int]:
-        folder = f"{self._folder}{job_id}"
-        states = file_states(folder + os.sep, (DOCUMENT_FILE, STATEPOINT_FILE))
-        states.extend(entry or NO_FILE)
-        streams = stream_states(folder)
-        states.extend(_digest(streams) if streams else NO_FILE)
-        return states
+    def _states(self, ids: Sequence[str], entries: Sequence[str | None]) -> array[int]:
+        """Return the states of runs, each with that of its entry (None: it has none)."""
+        here = file_states(self._folder, ids, _HERE)
+        found = array("q")
+        width = WIDTH * len(_HERE)
+        for i, (job_id, path) in enumerate(zip(ids, entries, strict=True)):
+            own = here[i * width : (i + 1) * width]
+            if own[1 - WIDTH] != NO_FILE[1]:  # it has streams: what is in the folder counts
+                own[-WIDTH:] = array("q", _digest(stream_states(f"{self._folder}{job_id}")))
+            found.extend(own)
+            found.extend((path and file_state(path)) or NO_FILE)
+        return found
 
     def add(self, job_id: str, seen: Seen) -> None:
         """Note that an entry is right, if document and entry still are as they were ``seen``."""
-        states = self._states(job_id, seen[1])
+        states = self._states([job_id], [None])
         if tuple(states[:WIDTH]) == (seen[0] or NO_FILE):
+            states[-WIDTH:] = array("q", seen[1] or NO_FILE)
             self._found[job_id] = states
 
     def save(self) -> None:
@@ -245,7 +247,8 @@ class _Proved:
         self._shelf.save(self._groups, self._count)
 
 
-_LOOKED_AT: Final = ("document", "state point", "entry", "streams")
+_HERE: Final = tuple(os.sep + name for name in (DOCUMENT_FILE, STATEPOINT_FILE, STREAMS_DIR))
+_LOOKED_AT: Final = (*_HERE, "entry")
 
 
 def _digest(states: bytes) -> tuple[int, int, int, int]:

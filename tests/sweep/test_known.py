@@ -23,7 +23,8 @@ from aexp.model.distributions import distribution
 from aexp.model.sweep import Sampled
 from aexp.registry import open_registry
 from aexp.repo import Layout, open_layout
-from aexp.runs import create_run, run_lifecycle
+from aexp.runs import create_run
+from aexp.runs.lifecycle import lifecycle
 from aexp.runs.retract import retract
 from aexp.runs.transition import change_status
 from aexp.sweep.frames import SweepTable, to_dataframe
@@ -43,8 +44,9 @@ def run_point(machine: Machine, values: dict[str, Any], *, fails: bool = False) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingExperimentWarning)
         job = create_run("E001", values, repo_root=machine.path)
+    store = RunStore(open_layout(machine.path))
     try:
-        with run_lifecycle(job):
+        with lifecycle(store, str(job.id), sweep={"sweep_id": SWEEP}):
             aexp.current_run().log_metric("loss", values["lr"] / 3)
             if fails:
                 raise ValueError("diverged")
@@ -141,7 +143,11 @@ def test_what_was_skipped_there_is_left_alone_here(installed_repo: Machine) -> N
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MissingExperimentWarning)
             job = create_run("E001", values, repo_root=layout.root)
-        change_status(store, str(job.id), "abandoned", ended_by="operator", error=error)
+        with lifecycle(store, str(job.id), sweep={"sweep_id": SWEEP}) as attempt:
+            change_status(
+                store, str(job.id), "abandoned", ended_by="operator", error=error,
+                attempt_id=attempt.attempt_id,
+            )  # fmt: skip
     (entry,) = find_sweep(layout, SWEEP).entries
     assert (entry.run_id, entry.status) == (0, "skipped")
 

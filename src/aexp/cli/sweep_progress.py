@@ -75,7 +75,7 @@ class SweepProgress:
             self._before -= 1
         self._counts[status] += 1
         if status == "failed":
-            self._above(f"point {run_id} failed: {one_line(message) or 'see its log'}")
+            self.tell(f"point {run_id} failed: {one_line(message) or 'see its log'}")
         now = monotonic()
         if self._is_live and now - self._shown_at >= _REFRESH_S:
             self._draw()
@@ -108,12 +108,12 @@ class SweepProgress:
         self._stream.flush()
         self._shown_at, self._is_shown = monotonic(), True
 
-    def _above(self, text: str) -> None:
-        """Write a line that stays, above the bar."""
+    def tell(self, text: str) -> None:
+        """Say something that stays, above the bar."""
         if self._is_shown:
             self._stream.write(_CLEAR)
         self._write(text)
-        if self._is_live:
+        if self._is_shown:
             self._draw()
 
     def _line(self, text: str) -> None:

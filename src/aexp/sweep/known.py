@@ -28,7 +28,7 @@ from aexp.sweep.manifest import Entry, Header, Manifest
 from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
 from aexp.sweep.outputs import outputs_of
 from aexp.sweep.points import Points
-from aexp.sweep.sharing import SWEEPS_DIR, header_of, restore_points, sweep_folder
+from aexp.sweep.sharing import header_of, local_folder, local_ids, rebuild, restore_points
 from aexp.tree import WorkTree
 
 if TYPE_CHECKING:
@@ -62,13 +62,32 @@ class KnownSweep:
 
 def known_ids(layout: Layout) -> list[str]:
     """Return the ids of the sweeps that have a folder here or a plan in the ledger, sorted."""
-    here = layout.root / SWEEPS_DIR
-    folders = here.glob(f"*/{MANIFEST_FILE}") if here.is_dir() else ()
-    return sorted({*plan_ids(layout), *(path.parent.name for path in folders)})
+    return sorted({*plan_ids(layout), *local_ids(layout)})
 
 
-def find_sweep(layout: Layout, text: str) -> KnownSweep:
+def find_sweep(layout: Layout, text: str, *, runs: Sequence[RunView] | None = None) -> KnownSweep:
     """Return the sweep that ``text`` means.
+
+    Args:
+        layout: the repository.
+        text: an id or its beginning, or the path of a sweep's folder or manifest.
+        runs: what :func:`aexp.runs.lookup.all_runs` gives, when the caller has it already.
+
+    Raises:
+        NotFoundError, AmbiguousIdError: there is no such sweep, or several.
+        CorruptDataError: its manifest, its points or its plan are damaged.
+    """
+    sweep_id, folder = _meant(layout, text)
+    if folder is not None:
+        return known_in(layout, folder, runs=runs)
+    plan = read_plan(layout, sweep_id)
+    header = header_of(plan)
+    entries = finished_points(layout, header, _points_of(layout, None, plan), runs=runs)
+    return KnownSweep(layout, header, None, plan, _sorted(entries))
+
+
+def open_folder(layout: Layout, text: str) -> Path:
+    """Return the folder of the sweep that ``text`` means, made of its plan if it is not here.
 
     Args:
         layout: the repository.
@@ -76,19 +95,20 @@ def find_sweep(layout: Layout, text: str) -> KnownSweep:
 
     Raises:
         NotFoundError, AmbiguousIdError: there is no such sweep, or several.
-        CorruptDataError: its manifest, its points or its plan are damaged.
+        CorruptDataError: its plan is damaged, or is not shared whole.
+        StorageError: the disk refused.
     """
+    sweep_id, folder = _meant(layout, text)
+    return folder or rebuild(layout, read_plan(layout, sweep_id))
+
+
+def _meant(layout: Layout, text: str) -> tuple[str, Path | None]:
+    """Return the id of the sweep that ``text`` means, empty for a path, and its folder here."""
     path = Path(text)
     if path.name == MANIFEST_FILE or (path / MANIFEST_FILE).is_file():
-        return known_in(layout, path if path.is_dir() else path.parent)
+        return "", path if path.is_dir() else path.parent
     sweep_id = resolve_sweep_id(text, known_ids(layout))
-    folder = sweep_folder(layout, sweep_id)
-    if (folder / MANIFEST_FILE).is_file():
-        return known_in(layout, folder)
-    plan = read_plan(layout, sweep_id)
-    header = header_of(plan)
-    entries = finished_points(layout, header, _points_of(layout, None, plan))
-    return KnownSweep(layout, header, None, plan, _sorted(entries))
+    return sweep_id, local_folder(layout, sweep_id)
 
 
 def known_of(sweep: Sweep) -> KnownSweep:
@@ -96,7 +116,13 @@ def known_of(sweep: Sweep) -> KnownSweep:
     return known_in(sweep.layout, sweep.folder, sweep.manifest)
 
 
-def known_in(layout: Layout, folder: Path, manifest: Manifest | None = None) -> KnownSweep:
+def known_in(
+    layout: Layout,
+    folder: Path,
+    manifest: Manifest | None = None,
+    *,
+    runs: Sequence[RunView] | None = None,
+) -> KnownSweep:
     """Return what is known of the sweep in a folder.
 
     Raises:
@@ -112,7 +138,7 @@ def known_in(layout: Layout, folder: Path, manifest: Manifest | None = None) -> 
     open_ = {n for n in range(header.run_count) if n not in entries or _may_differ(entries[n])}
     if open_:
         points = (p for p in _points_of(layout, folder, plan) if p[0] in open_)
-        for run_id, entry in finished_points(layout, header, points).items():
+        for run_id, entry in finished_points(layout, header, points, runs=runs).items():
             if entry.status != "failed" or run_id not in entries:
                 entries[run_id] = entry
     return KnownSweep(layout, header, folder, plan, _sorted(entries))
@@ -148,7 +174,11 @@ def _points_of(
 
 
 def finished_points(
-    layout: Layout, header: Header, points: Iterable[tuple[int, Mapping[str, Json]]]
+    layout: Layout,
+    header: Header,
+    points: Iterable[tuple[int, Mapping[str, Json]]],
+    *,
+    runs: Iterable[RunView] | None = None,
 ) -> dict[int, Entry]:
     """Return an entry for each point of which a run has ended, here or on another machine.
 
@@ -161,13 +191,16 @@ def finished_points(
         layout: the repository.
         header: the sweep.
         points: number and values of the points to look for.
+        runs: what :func:`aexp.runs.lookup.all_runs` gives, when the caller has it already.
     """
     experiment = header.spec.get("experiment")
     wanted: dict[str, list[tuple[int, Mapping[str, Json]]]] = {}
     for run_id, values in points:
         wanted.setdefault(point_id_of(values, experiment), []).append((run_id, values))
     found: dict[str, RunView] = {}
-    for view in all_runs(layout) if wanted else ():
+    if not wanted:
+        return {}
+    for view in all_runs(layout) if runs is None else runs:
         statepoint = view.statepoint
         if view.status not in _ENDED or statepoint.get("experiment_id") != experiment:
             continue

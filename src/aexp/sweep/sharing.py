@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -10,16 +11,21 @@ from typing import Final
 import msgspec
 
 from aexp.errors import AexpError, CorruptDataError, NotFoundError, StorageError, UsageError
-from aexp.ledger.sweeps import SweepPlan, artifact_name
+from aexp.ledger.sweeps import SweepPlan, artifact_name, is_sweep_id
 from aexp.model.sweep import Explicit, SweepSpec
 from aexp.repo import Layout
-from aexp.sweep.manifest import Header, Manifest
+from aexp.storage.atomic import write_atomic
+from aexp.sweep.manifest import Header, Manifest, read_header
 from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
+from aexp.sweep.planning import prepare_folder
 from aexp.sweep.points import write_points
 from aexp.sweep.spec import spec_from
 
 SWEEPS_DIR: Final = ".aexp/sweeps"
 """Where the folders of sweeps are; git ignores it."""
+
+_PLACE: Final = "place"
+"""Names the folder of a sweep that is elsewhere on this machine."""
 
 _NEEDED: Final = tuple(
     f"/header/{name}" for name in ("spec/command", "spec/callable", "spec/script", "base", "watch")
@@ -32,6 +38,37 @@ _SHARD: Final = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 def sweep_folder(layout: Layout, sweep_id: str) -> Path:
     """Return where the folder of a sweep is, unless another was named for it."""
     return layout.root / SWEEPS_DIR / sweep_id
+
+
+def note_place(layout: Layout, sweep_id: str, folder: Path) -> None:
+    """Remember where the folder of a sweep is that was named for it, so that its id finds it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    usual = sweep_folder(layout, sweep_id)
+    if folder != usual:
+        prepare_folder(usual)
+        write_atomic(usual / _PLACE, os.fsencode(folder) + b"\n")
+
+
+def local_folder(layout: Layout, sweep_id: str) -> Path | None:
+    """Return the folder of a sweep when it is on this machine, None when it is not."""
+    usual = sweep_folder(layout, sweep_id)
+    if (usual / MANIFEST_FILE).is_file():
+        return usual
+    with contextlib.suppress(OSError):
+        noted = Path(os.fsdecode((usual / _PLACE).read_bytes().rstrip(b"\n")))
+        if read_header(noted / MANIFEST_FILE).sweep_id == sweep_id:
+            return noted
+    return None
+
+
+def local_ids(layout: Layout) -> list[str]:
+    """Return the ids of the sweeps whose folder is on this machine, sorted."""
+    place = layout.root / SWEEPS_DIR
+    names = [path.name for path in place.iterdir()] if place.is_dir() else []
+    return sorted(name for name in names if is_sweep_id(name) and local_folder(layout, name))
 
 
 def header_of(plan: SweepPlan) -> Header:
@@ -66,6 +103,7 @@ def rebuild(layout: Layout, plan: SweepPlan) -> Path:
         return folder
     if any(pointer.startswith(_NEEDED) for pointer in plan.redacted):
         raise _of_one_machine(plan)
+    prepare_folder(folder)
     if not (folder / POINTS_FILE).exists():
         restore_points(layout, plan, folder / POINTS_FILE)
     try:

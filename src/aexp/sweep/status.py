@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from aexp.clock import utc_now
+from aexp.errors import AexpError, NotFoundError
+from aexp.ledger.sweeps import list_plans
 from aexp.model.canonical import Json
 from aexp.model.owner import Owner
 from aexp.model.times import parse_time
 from aexp.repo import Layout
+from aexp.runs.lookup import all_runs
 from aexp.sweep.known import KnownSweep, find_sweep, known_ids
 from aexp.sweep.lock import lock_owner
-from aexp.sweep.manifest import Entry
-from aexp.sweep.outcome import attempts_in, outcome_file
+from aexp.sweep.manifest import Entry, read_header
+from aexp.sweep.outcome import MANIFEST_FILE, attempts_in, outcome_file
+from aexp.sweep.sharing import local_folder, local_ids
 
 _RECENT: Final = 200
 """So many points that ended last tell how fast the sweep is."""
@@ -54,8 +58,8 @@ class SweepStatus:
 
     @property
     def elsewhere(self) -> int:
-        """How many points were finished by another sweep, or on another machine."""
-        return sum(entry.attempt == 0 and entry.status == "ok" for entry in self.known.entries)
+        """How many points were finished before, or on another machine."""
+        return sum(e.log_path is None and e.status == "ok" for e in self.known.entries)
 
     @property
     def failures(self) -> list[Entry]:
@@ -109,10 +113,34 @@ def status_of(layout: Layout, text: str) -> SweepStatus:
     return status_of_known(find_sweep(layout, text))
 
 
-def all_statuses(layout: Layout) -> list[SweepStatus]:
-    """Return how far every sweep is that this clone knows of, newest first."""
-    found = [status_of(layout, sweep_id) for sweep_id in known_ids(layout)]
-    return sorted(found, key=lambda s: (s.known.header.created_at, s.known.sweep_id), reverse=True)
+def newest_id(layout: Layout) -> str:
+    """Return the id of the sweep that was planned last.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    planned = {plan.sweep_id: plan.created_at for plan in list_plans(layout)}
+    for sweep_id in local_ids(layout):
+        folder = local_folder(layout, sweep_id)
+        if folder is not None and sweep_id not in planned:
+            planned[sweep_id] = read_header(folder / MANIFEST_FILE).created_at
+    if not planned:
+        raise NotFoundError("there is no sweep yet", hint="begin one: aexp sweep run SPEC.yaml")
+    return max(planned, key=lambda sweep_id: (planned[sweep_id], sweep_id))
+
+
+def all_statuses(layout: Layout) -> tuple[list[SweepStatus], dict[str, str]]:
+    """Return how far every known sweep is, newest first, and why others cannot be read, by id."""
+    statuses: list[SweepStatus] = []
+    broken: dict[str, str] = {}
+    runs = list(all_runs(layout))
+    for sweep_id in known_ids(layout):
+        try:
+            statuses.append(status_of_known(find_sweep(layout, sweep_id, runs=runs)))
+        except AexpError as error:
+            broken[sweep_id] = error.message
+    statuses.sort(key=lambda s: (s.known.header.created_at, s.known.sweep_id), reverse=True)
+    return statuses, broken
 
 
 def status_of_known(known: KnownSweep) -> SweepStatus:
@@ -145,7 +173,7 @@ def _time_left(entries: Sequence[Entry], missing: int) -> float | None:
     times = sorted(
         moment
         for entry in entries
-        if entry.attempt > 0 and (moment := parse_time(entry.ended_at)) is not None
+        if entry.log_path is not None and (moment := parse_time(entry.ended_at)) is not None
     )[-_RECENT:]
     if len(times) < 2 or missing <= 0:
         return None

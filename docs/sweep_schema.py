@@ -35,7 +35,7 @@ SETTINGS: Final[dict[str, Schema]] = {
         "pattern": "^[0-9]+[smhd]$",
     },
     "address": {"description": "The scheduler of a Dask cluster.", "type": "string"},
-    "time": {"description": "The time limit of a Slurm job, as sbatch takes it."},
+    "time": {"description": "The time limit of a Slurm job: 90m, 2h, 1d, or as sbatch takes it."},
     "sbatch": {"description": "More options of sbatch, by name.", "type": "object"},
     "setup": {
         "description": "Shell commands before the worker.",
@@ -43,6 +43,16 @@ SETTINGS: Final[dict[str, Schema]] = {
         "items": {"type": "string"},
     },
     "requeue": {"description": "Queue a job again that was preempted.", "type": "boolean"},
+    "poll": {
+        "description": "Seconds between two looks at the queue.",
+        "type": "number",
+        "exclusiveMinimum": 0,
+    },
+    "srun": {
+        "description": "More options of srun, as it takes them: --mem=4G.",
+        "type": "array",
+        "items": {"type": "string"},
+    },
     "detach": {"description": "Leave the jobs running when the driver ends.", "type": "boolean"},
 }
 
@@ -75,7 +85,7 @@ def _named(description: str, values: Schema) -> Schema:
 
 def _sampled(description: str) -> Schema:
     facts = {
-        "n": {"description": "How many points.", "type": "integer", "minimum": 1},
+        "n": {"description": "How many points.", "type": "integer", "minimum": 1, "maximum": 2**30},
         "seed": {
             "description": "The seed of the sweep; a fresh one is taken and recorded without it.",
             "type": "integer",

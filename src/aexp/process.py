@@ -236,7 +236,7 @@ def _start(
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL if own_group else None,
             process_group=0 if own_group else None,
-            preexec_fn=dying_with_parent() if own_group else None,
+            preexec_fn=dying_with_parent(signal.SIGKILL) if own_group else None,
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -253,8 +253,8 @@ def _start(
         raise kind(f"cannot start {command[0]!r}: {reason}", hint=hint) from None
 
 
-def dying_with_parent() -> Callable[[], None] | None:
-    """Return what a child calls before it begins, so that it is killed when its parent ends.
+def dying_with_parent(number: int = signal.SIGTERM) -> Callable[[], None] | None:
+    """Return what a child calls before it begins, so that it gets a signal when its parent ends.
 
     Linux alone knows such a thing; None elsewhere. The parent is the thread that starts the child.
     """
@@ -266,9 +266,9 @@ def dying_with_parent() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def tie() -> None:
-        prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        prctl(_SET_PARENT_DEATH_SIGNAL, number)
         if os.getppid() != parent:  # it ended before the tie
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     return tie
 

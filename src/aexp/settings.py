@@ -75,6 +75,12 @@ def scheduler_environment(environ: Mapping[str, str] | None = None) -> Scheduler
     return SchedulerEnvironment(job, restarts, env.get("SLURM_STEP_ID", ""))
 
 
+def slurm_tasks(environ: Mapping[str, str] | None = None) -> int:
+    """Return how many tasks the Slurm allocation around this process is for; 0 outside one."""
+    env = os.environ if environ is None else environ
+    return max(1, _int(env.get("SLURM_NTASKS"))) if env.get("SLURM_JOB_ID") else 0
+
+
 def process_rank(environ: Mapping[str, str] | None = None) -> int:
     """Return this process's rank in a parallel job, 0 when it is not one of several (RUN-05)."""
     env = os.environ if environ is None else environ

@@ -27,7 +27,8 @@ BACKENDS: Final[dict[str, tuple[str, ...]]] = {
     "local": ("workers", "timeout"),
     "joblib": ("workers", "timeout"),
     "dask": ("workers", "timeout", "address"),
-    "slurm": ("workers", "timeout", "time", "sbatch", "setup", "requeue", "detach"),
+    "slurm": ("workers", "timeout", "time", "sbatch", "setup", "requeue", "detach", "poll"),
+    "srun": ("workers", "timeout", "srun"),
 }
 """Where points can be run, and what can be said about each place (SWP-13)."""
 

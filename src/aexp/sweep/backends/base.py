@@ -26,7 +26,7 @@ from aexp.sweep.outcome import Outcome, Problem, log_name, outcome_file, read_ou
 if TYPE_CHECKING:
     from aexp.repo import Layout
 
-KINDS = ("local", "joblib", "dask", "slurm")
+KINDS = ("local", "joblib", "dask", "slurm", "srun")
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,10 @@ def open_pool(backend: Mapping[str, Any] | None, layout: Layout) -> Pool:
         from aexp.sweep.backends.slurm import SlurmPool
 
         return _opened(SlurmPool, kind, settings)
+    if kind == "srun":
+        from aexp.sweep.backends.srun import SrunPool
+
+        return _opened(SrunPool, kind, settings)
     raise SweepConfigError(
         f"there is no backend {kind!r}", hint=f"backend.kind is one of: {', '.join(KINDS)}"
     )

@@ -17,7 +17,7 @@ import msgspec
 from aexp.errors import SweepConfigError
 from aexp.recording.formats import require
 from aexp.sweep.backends.base import Task, harvest, lost
-from aexp.sweep.backends.supervise import GRACE_S, run_worker
+from aexp.sweep.backends.supervise import GRACE_S, charge, run_worker
 from aexp.sweep.outcome import OUTCOMES_DIR, Outcome, attempt_name
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class DaskPool:
             return self._distributed.Client(
                 n_workers=self._asked or os.cpu_count() or 1,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
             )
         try:
             return self._distributed.Client(self._address, timeout=START_S)
@@ -143,11 +143,13 @@ def run_point(task: Task, driver: str, key: str) -> bytes:
     """Run one point within a task of Dask, on a Dask worker; return its outcome as JSON."""
     claim = _claim(task, driver)
     told = harvest(task)
-    if told is None and not _is_first(claim):
-        told = lost(task, "Lost", "the Dask worker that ran it died")
-    if told is None:
-        told = run_worker(task, stop=partial(_is_given_up, key))
-        claim.unlink(missing_ok=True)
+    if told is not None and told.status != "stopped":
+        return msgspec.json.encode(told)
+    if not _is_first(claim):
+        # Dask gives a task to another worker when the first is gone, or out of reach.
+        return msgspec.json.encode(charge(task, told, "Lost", "the Dask worker that ran it died"))
+    told = run_worker(task, stop=partial(_is_given_up, key))
+    claim.unlink(missing_ok=True)
     return msgspec.json.encode(told)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,8 @@ class LocalProcessPool:
     """
 
     name = "local"
+    prefix: Sequence[str] = ()
+    """What starts the command of each worker."""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = processors() if workers is None else workers
@@ -68,7 +71,7 @@ class LocalProcessPool:
         """
         if self._threads is None:
             raise SweepConfigError("the pool is not open", hint="use it in a `with` block")
-        return self._threads.submit(run_worker, task, stop=self._closing.is_set)
+        return self._threads.submit(run_worker, task, prefix=self.prefix, stop=self._closing.is_set)
 
     def live(self, folder: Path) -> dict[Task, Future[Outcome]]:
         """Return nothing: a worker ends with its driver (trap 66)."""

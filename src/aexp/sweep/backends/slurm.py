@@ -45,6 +45,7 @@ QUIET_S: Final = 0.2
 LARGEST_ARRAY: Final = 1000
 ANSWER_S: Final = 120.0
 """Seconds for which a resume waits for Slurm to say what still runs."""
+_SBATCH_TIME: Final = re.compile(r"(?:(?P<days>[0-9]+)-)?(?P<clock>[0-9]+(?::[0-9]{1,2}){0,2})")
 _OURS: Final = ("array", "chdir", "comment", "error", "job-name", "output", "time", "wrap")
 
 
@@ -64,8 +65,8 @@ class SlurmPool:
 
     Args:
         workers: how many points are in the queue at once, waiting or running.
-        time: the time limit of one point, such as ``2h``; by default the timeout of the sweep and
-            five minutes, or else the partition's limit.
+        time: the time limit of one point, such as ``2h``, or as ``sbatch`` takes it; by default the
+            timeout of the sweep and five minutes, or else the partition's limit.
         sbatch: more options of ``sbatch`` by their long names: ``{partition: gpu, mem: 8G}``.
         setup: lines of shell for the beginning of each job: ``[module load python]``.
         requeue: let Slurm start a point again whose node failed.
@@ -83,7 +84,7 @@ class SlurmPool:
         self,
         workers: int = 100,
         *,
-        time: str | None = None,
+        time: str | int | None = None,
         sbatch: Mapping[str, Any] | None = None,
         setup: Sequence[str] = (),
         requeue: bool = True,
@@ -163,6 +164,7 @@ class SlurmPool:
                 if (told := harvest(task)) is not None and told.status != "stopped":
                     continue
                 job = _Job(task, Future(), batch, state.job)
+                job.future.set_running_or_notify_cancel()
                 found[task] = job.future
                 self._jobs.append(job)
         with self._condition:
@@ -313,13 +315,23 @@ class SlurmPool:
             time.sleep(min(self._poll, 1.0))
 
 
-def _seconds(text: object) -> int | None:
-    if text is None:
+def _seconds(limit: object) -> int | None:
+    """Return a time limit in seconds: a duration, or what ``sbatch --time`` takes."""
+    if limit is None:
         return None
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit * 60
+    match = _SBATCH_TIME.fullmatch(limit) if isinstance(limit, str) else None
+    if match is not None:
+        days = int(match["days"] or 0)
+        parts = [int(part) for part in match["clock"].split(":")]
+        units = (3600, 60, 1) if match["days"] or len(parts) == 3 else (60, 1)
+        return days * 86400 + sum(n * unit for n, unit in zip(parts, units, strict=False))
     try:
-        return parse_duration(text)
+        return parse_duration(limit)
     except UsageError as error:
-        raise SweepConfigError(f"backend.time: {error.message}", hint=error.hint) from error
+        hint = "write for example 90m, 2h, 1d, or as sbatch takes it: 02:00:00"
+        raise SweepConfigError(f"backend.time: {error.message}", hint=hint) from error
 
 
 def _sbatch_options(given: Mapping[str, Any], requeue: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import msgspec
 
 from aexp.clock import utc_now
 from aexp.model.times import format_time
+from aexp.process import dying_with_parent
 from aexp.repo import open_layout
 from aexp.sweep.backends.base import Task, harvest, lost, worker_command
 from aexp.sweep.outcome import Outcome, Problem, publish
@@ -53,6 +54,8 @@ def run_worker(
             stdout=output,
             stderr=output,
             start_new_session=True,  # a Ctrl-C in the driver's terminal is the driver's
+            # A worker sees to that itself; what stands before it does not.
+            preexec_fn=dying_with_parent() if prefix else None,
         )
     except OSError as error:
         return lost(task, type(error).__name__, f"the worker could not start: {error.strerror}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,7 +103,8 @@ def plan(
             say_plan(seen)
             say("nothing was written")
         return
-    sweep = _new(layout, spec, seed=seed, out=out).plan()
+    with _warnings(note):
+        sweep = _new(layout, spec, seed=seed, out=out).plan()
     if format == "json":
         say_json(plan_json(sweep))
         return
@@ -128,15 +129,8 @@ def run(
 
     layout = open_layout()
     share = None if shard is None else parse_shard(shard)
-    with _progress(format) as progress:
-        sweep = _new(
-            layout,
-            spec,
-            seed=seed,
-            out=out,
-            backend=_pool_for_spec(layout, spec, backend, workers),
-            reporter=progress,
-        )
+    with _progress(format) as progress, _pool_of_spec(layout, spec, backend, workers) as pool:
+        sweep = _new(layout, spec, seed=seed, out=out, backend=pool, reporter=progress)
         if share is None:
             _drive(sweep, sweep.run, format)
         else:
@@ -165,10 +159,12 @@ def resume(
     from aexp.sweep.sharing import parse_shard
 
     share = None if shard is None else parse_shard(shard)
-    with _progress(format) as progress:
-        opened = _opened(
+    with (
+        _progress(format) as progress,
+        _opened(
             sweep, backend, workers, allow_script_drift=allow_script_drift, reporter=progress
-        )
+        ) as opened,
+    ):
         go = partial(opened.resume, repair=repair, fresh=fresh, shard=share)
         _drive(opened, go, format, shard=share)
 
@@ -181,10 +177,12 @@ def repair(
     format: TextFormat = "text",
 ) -> None:
     """Run finished points again whose output is gone or damaged, and the rest of the sweep."""
-    with _progress(format) as progress:
-        opened = _opened(
+    with (
+        _progress(format) as progress,
+        _opened(
             sweep, backend, workers, allow_script_drift=allow_script_drift, reporter=progress
-        )
+        ) as opened,
+    ):
         _drive(opened, partial(opened.resume, repair=True), format)
 
 
@@ -292,16 +290,22 @@ def table(
 def _progress(format: str) -> Iterator[SweepProgress | None]:
     """Show how far a sweep is, unless JSON is asked for, and its warnings as one line each."""
     progress = SweepProgress() if format == "text" else None
-    tell = note if progress is None else progress.tell
+    with progress or nullcontext(), _warnings(note if progress is None else progress.tell):
+        yield progress
+
+
+@contextmanager
+def _warnings(tell: Callable[[str], None]) -> Iterator[None]:
+    """Say each warning in a line, once."""
 
     def show(message: Warning | str, *args: object, **options: object) -> None:
         tell(f"warning: {message}")
 
-    with warnings.catch_warnings(), progress or nullcontext():
+    with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("always", RuntimeWarning)
         warnings.showwarning = show
-        yield progress
+        yield
 
 
 def _new(layout: Layout, spec: Path, **options: Any) -> Sweep:
@@ -310,36 +314,35 @@ def _new(layout: Layout, spec: Path, **options: Any) -> Sweep:
     return Sweep(spec, repo_root=layout.root, **options)
 
 
-def _opened(which: str, backend: str | None, workers: int | None, **options: Any) -> Sweep:
-    """Return a sweep that is here, or whose folder is made of its plan."""
+@contextmanager
+def _opened(
+    which: str, backend: str | None, workers: int | None, **options: Any
+) -> Iterator[Sweep]:
+    """Open a sweep that is here, or whose folder is made of its plan."""
     from aexp.sweep import Sweep
     from aexp.sweep.known import open_folder
+    from aexp.sweep.manifest import read_header
+    from aexp.sweep.outcome import MANIFEST_FILE
 
     layout = open_layout()
     folder = open_folder(layout, which)
-    pool = _pool_for(layout, folder, backend, workers)
-    return Sweep.from_manifest(folder, backend=pool, repo_root=layout.root, **options)
+    options |= {"repo_root": layout.root}
+    if backend is None and workers is None:
+        yield Sweep.from_manifest(folder, **options)
+        return
+    given = read_header(folder / MANIFEST_FILE).spec.get("backend") or {}
+    with _pool(layout, given, backend, workers) as pool:
+        yield Sweep.from_manifest(folder, backend=pool, **options)
 
 
-def _pool_for_spec(
+def _pool_of_spec(
     layout: Layout, spec: Path, backend: str | None, workers: int | None
-) -> Pool | None:
+) -> AbstractContextManager[Pool | None]:
     from aexp.sweep.spec import load_spec
 
     if backend is None and workers is None:
-        return None
+        return nullcontext()
     return _pool(layout, load_spec(spec).backend, backend, workers)
-
-
-def _pool_for(
-    layout: Layout, folder: Path, backend: str | None, workers: int | None
-) -> Pool | None:
-    from aexp.sweep.manifest import Manifest
-
-    if backend is None and workers is None:
-        return None
-    spec = Manifest.load(folder).header.spec
-    return _pool(layout, spec.get("backend") or {}, backend, workers)
 
 
 def _pool(layout: Layout, given: dict[str, Any], backend: str | None, workers: int | None) -> Pool:

@@ -57,7 +57,7 @@ def local_folder(layout: Layout, sweep_id: str) -> Path | None:
     usual = sweep_folder(layout, sweep_id)
     if (usual / MANIFEST_FILE).is_file():
         return usual
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AexpError):
         noted = Path(os.fsdecode((usual / _PLACE).read_bytes().rstrip(b"\n")))
         if read_header(noted / MANIFEST_FILE).sweep_id == sweep_id:
             return noted

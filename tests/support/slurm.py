@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 _REQUIRED = os.environ.get("AEXP_REQUIRE_SERVICES") == "1"
 """As it was outside; a test's own environment is sealed."""

@@ -232,7 +232,13 @@ def open_cache(layout: Layout) -> Cache | None:
 
 
 def shelf(
-    layout: Layout | None, kind: str, head: type[H], count: int, *, files: int = 1
+    layout: Layout | None,
+    kind: str,
+    head: type[H],
+    count: int,
+    *,
+    files: int = 1,
+    large: bool = False,
 ) -> Shelf[H]:
     """Return what is remembered of ``count`` names of one kind; nothing in a small repository.
 
@@ -242,10 +248,11 @@ def shelf(
         head: the type of a head.
         count: how many names there are.
         files: how many files one name stands for.
+        large: whether the repository is, whatever ``count`` says.
     """
     if layout is None or not count:
         return Shelf(kind, head, None, {}, files)
-    large = count >= MANY or (layout.root / CACHE_REL).is_file()
+    large = large or count >= MANY or (layout.root / CACHE_REL).is_file()
     cache = open_cache(layout) if large else None
     return Shelf(kind, head, cache, cache.load(kind) if cache is not None else {}, files)
 

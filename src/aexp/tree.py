@@ -13,10 +13,10 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from aexp.errors import NotFoundError, StorageError
-from aexp.git import Git
+from aexp.git import Git, GitResult
 from aexp.storage.state import NO_FILE, file_states
 from aexp.storage.whole import read_whole
 
@@ -308,8 +308,17 @@ class GitTree:
 
 
 def _unmerged(git: Git, folder: str) -> list[str]:
-    fields = git.nul_fields("ls-files", "-u", "-z", *_pathspec(folder))
-    return sorted({field.split("\t", 1)[1] for field in fields})
+    return unmerged_in(git.run(*UNMERGED, *_pathspec(folder)))
+
+
+def unmerged_in(answer: GitResult) -> list[str]:
+    """Return the sorted paths in git's answer to :data:`UNMERGED`."""
+    fields = os.fsdecode(answer.stdout).split("\0")
+    return sorted({field.split("\t", 1)[1] for field in fields if field})
+
+
+UNMERGED: Final = ("ls-files", "-u", "-z")
+"""What asks git for everything that is unmerged."""
 
 
 def _folder(folder: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -133,12 +133,10 @@ def list_runs(
     format: TableFormat = "table",
 ) -> None:
     """List the runs of this machine and of the ledger, each with where it lives."""
-    from aexp.model.citation import selector_matches
-    from aexp.model.values import parse_assignments
     from aexp.runs.links import Links
     from aexp.runs.lookup import all_runs
 
-    wanted = parse_assignments(sp or [])
+    is_meant = _matcher(sp)
     statuses = {text if text == RETRACTED else check_status(text) for text in status or ()}
     links = Links()
     views = [
@@ -150,7 +148,7 @@ def list_runs(
         and (machine is None or machine == view.machine)
         and not (here and view.here is None)
         and (not tag or set(tag) <= set(view.field("tags") or ()))
-        and (not wanted or selector_matches(wanted, view.statepoint, view.link))
+        and (is_meant is None or is_meant(view))
     ]
     if limit is not None:
         views = sorted(views, key=_began)[-limit:]
@@ -178,6 +176,17 @@ def list_runs(
             for view, text in zip(views, _point_texts(points), strict=True)
         ],
     )
+
+
+def _matcher(sp: list[str] | None) -> Callable[[RunView], bool] | None:
+    """Return what tells whether a run has these state point values; None when none are given."""
+    if not sp:
+        return None
+    from aexp.model.citation import selector_matches
+    from aexp.model.values import parse_assignments
+
+    wanted = parse_assignments(sp)
+    return lambda view: selector_matches(wanted, view.statepoint, view.link)
 
 
 def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:

@@ -62,7 +62,9 @@ class Artifact:
         return not any(issue.code != "kb.bad_filename" for issue in self.problems)
 
 
-def read_artifacts(tree: Tree, *, layout: Layout | None = None) -> list[Artifact]:
+def read_artifacts(
+    tree: Tree, *, layout: Layout | None = None, large: bool = False
+) -> list[Artifact]:
     """Return all artifacts of ``tree``, sorted by path (VAL-07).
 
     Files named ``README.md`` are notes to people and left out, as is what is no markdown. A
@@ -72,12 +74,13 @@ def read_artifacts(tree: Tree, *, layout: Layout | None = None) -> list[Artifact
         tree: the files.
         layout: the repository that ``tree`` is a view of; what its cache remembers of unchanged
             files is not read again. None reads every file.
+        large: the repository has so many runs that few artifacts are worth remembering too.
     """
     conflicted = set(tree.conflicted(KB_DIR_REL))
     kinds = {path: kind for kind in KINDS for path in _paths(tree, kind, conflicted)}
     readable = [path for path in kinds if path not in conflicted]
     found = [_conflicted(kinds[path], path) for path in kinds if path in conflicted]
-    found += _parse_all(tree, {path: kinds[path] for path in readable}, layout)
+    found += _parse_all(tree, {path: kinds[path] for path in readable}, layout, large)
     found += _linked(tree)
     return sorted(found, key=lambda artifact: artifact.path)
 
@@ -88,9 +91,11 @@ class _Remembered(Head, array_like=True, frozen=True, gc=False):
     packed: bytes
 
 
-def _parse_all(tree: Tree, kinds: Mapping[str, Kind], layout: Layout | None) -> Iterator[Artifact]:
+def _parse_all(
+    tree: Tree, kinds: Mapping[str, Kind], layout: Layout | None, large: bool
+) -> Iterator[Artifact]:
     """Yield the artifacts at the paths of ``kinds``, those that are remembered unread."""
-    kept = shelf(layout, f"artifact {tree.label}", _Remembered, len(kinds))
+    kept = shelf(layout, f"artifact {tree.label}", _Remembered, len(kinds), large=large)
     if not kept.is_kept:
         for path, data in tree.read_many(kinds):
             yield parse_artifact(kinds[path], path, data)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from aexp.ledger.reading import EntryHead, head_of
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.packed import unpack
 from aexp.model.status import RETRACTED, is_terminal
-from aexp.model.stream import Summary
 from aexp.workspace.heads import RunHead
 from aexp.workspace.heads import head_of as head_of_run
 from aexp.workspace.store import RunRecord
-from aexp.workspace.streams import summarize_attempt
+
+if TYPE_CHECKING:
+    from aexp.model.stream import Summary
 
 
 class RunView:
@@ -132,6 +134,9 @@ class RunView:
     def streamed(self) -> Summary:
         """What the streams of the present attempt here come to."""
         if self._streamed is None:
+            from aexp.model.stream import Summary
+            from aexp.workspace.streams import summarize_attempt  # most listings need neither
+
             attempt = (self.record.document if self.record else {}).get("attempt_id")
             if self.record is None or not isinstance(attempt, str):
                 self._streamed = Summary()

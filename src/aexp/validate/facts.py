@@ -28,7 +28,7 @@ from aexp.model.entry import LedgerEntry
 from aexp.model.status import TERMINAL_STATUSES
 from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
-from aexp.tree import GitTree, Tree, WorkTree
+from aexp.tree import UNMERGED, GitTree, Tree, WorkTree, unmerged_in
 from aexp.validate.batches import Batches, Candidate
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
@@ -187,12 +187,15 @@ def gather(
         staged: git's index, when it is to be judged instead of ``tree``.
     """
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
-    asked = _ask_status(layout) if mode == "full" and on_disk else None
+    git = Git(layout.root) if on_disk and layout.git_dir is not None else None
+    unmerged = git.begin(*UNMERGED) if git is not None else None
+    asked = _ask_status(git) if git is not None and mode == "full" else None
     try:
-        return _gather(layout, tree, mode, strict_runs, staged, on_disk, asked)
+        return _gather(layout, tree, mode, strict_runs, staged, on_disk, unmerged, asked)
     finally:
-        if asked is not None:
-            asked.stop()
+        for running in (unmerged, asked):
+            if running is not None:
+                running.stop()
 
 
 def _gather(
@@ -202,10 +205,11 @@ def _gather(
     strict_runs: StrictRuns,
     staged: GitTree | None,
     on_disk: bool,
+    unmerged: Running | None,
     asked: Running | None,
 ) -> Facts:
     looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
-    seen = staged or _OneLook(looked)
+    seen = staged or _OneLook(looked, unmerged)
     cached = layout if on_disk or staged else None
     store = RunStore(layout)
     artifacts, ledger, local = _read(seen, looked, cached, store, mode, staged)
@@ -286,7 +290,7 @@ def _read(
         return artifacts, ledger, {head.name: head for head in heads}
 
     def others() -> tuple[Sequence[Artifact], Sent]:
-        return read_artifacts(looked, layout=cached), heads.send()
+        return read_artifacts(looked, layout=cached, large=True), heads.send()
 
     with working_beside(others) as result:
         ledger = read_ledger(seen, layout=cached)
@@ -363,15 +367,13 @@ def _texts(value: object) -> frozenset[str]:
 # --- git -------------------------------------------------------------------------------------
 
 
-def _ask_status(layout: Layout) -> Running | None:
+def _ask_status(git: Git) -> Running:
     """Ask git which ledger files HEAD lacks or has otherwise, ignored ones included.
 
     An ignore rule that hides the ledger (INS-04) keeps an entry from being committed as surely as
     forgetting to; before the first commit everything is uncommitted.
     """
-    if layout.git_dir is None:
-        return None
-    return Git(layout.root).begin(
+    return git.begin(
         "status", "--porcelain", "-z", "-uall", "--ignored=traditional", "--no-renames",
         "--", LEDGER_DIR_REL,
     )  # fmt: skip
@@ -383,10 +385,16 @@ def _uncommitted(asked: Running) -> frozenset[str]:
 
 
 class _OneLook:
-    """A tree that asks git once for everything that is unmerged, however many folders ask."""
+    """A tree that asks git once for everything that is unmerged, however many folders ask.
 
-    def __init__(self, tree: Tree) -> None:
+    Args:
+        tree: the tree.
+        asked: the question, when it has been asked already.
+    """
+
+    def __init__(self, tree: Tree, asked: Running | None = None) -> None:
         self._tree = tree
+        self._asked = asked
         self._conflicted: list[str] | None = None
 
     @property
@@ -413,6 +421,9 @@ class _OneLook:
 
     def conflicted(self, folder: str) -> list[str]:
         if self._conflicted is None:
-            self._conflicted = self._tree.conflicted(".")
+            asked = self._asked
+            self._conflicted = (
+                self._tree.conflicted(".") if asked is None else unmerged_in(asked.result())
+            )
         prefix = folder.rstrip("/") + "/"
         return [path for path in self._conflicted if path.startswith(prefix)]

@@ -325,8 +325,8 @@ def materialize(
     """Print a script that starts what waits now: by a shell, as a Slurm array, or by hand."""
     from pathlib import Path
 
-    from aexp.queue.materialize import materialize as make
-    from aexp.queue.materialize import write_script
+    from aexp.queue.scripts import materialize as make
+    from aexp.queue.scripts import write_script
 
     script = make(
         open_layout(),

@@ -220,7 +220,7 @@ def _queue(
         is_kept = before == "queued" or (before == "running" and not _is_forgotten(store, record))
         if is_kept or (has_ended and not again):
             return None
-        known = queue_block(document)
+        known = {k: v for k, v in queue_block(document).items() if k != "removed"}
         place = {key: known[key] for key in ("queued_at", "number") if key in known}
         block = {**known, **facts[QUEUE], **place, **({"again": True} if has_ended else {})}
         tags = sorted({*tags_of(document), *facts.get("tags", ())})

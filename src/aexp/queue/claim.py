@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aexp.errors import (
@@ -86,7 +87,7 @@ def claim_run(
         raise CodeDriftError(_told(record.job_id, registered or {}, code))
     command = _command(layout, record)
     environment: dict[str, Json] = {
-        **environment_of(code, [*SHELL, command]),
+        **environment_of(code, [Path(SHELL[0]).name, SHELL[1], command]),
         **code.statepoint_keys(),  # what this attempt ran, whatever was registered
         **({"code_drift": True} if drifted else {}),
     }

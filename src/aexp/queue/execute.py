@@ -17,6 +17,7 @@ from aexp.model.canonical import Json
 from aexp.model.times import format_time, parse_time
 from aexp.process import CommandOutcome, describe_process, run_command
 from aexp.queue.claim import SHELL, Claim
+from aexp.queue.group import end_group
 from aexp.repo import Layout
 from aexp.runs.closing import close_attempt, log_file
 from aexp.runs.lifecycle import HEARTBEAT_S, Terminated, how_it_ended, sigterm_as_exception
@@ -26,6 +27,8 @@ from aexp.workspace.store import RunRecord, RunStore
 
 TAIL_BYTES: Final = 2048
 """So much of a failed run's output is kept in its document (QUE-04)."""
+REST_GRACE_S: Final = 5.0
+"""How long the background processes of a stopped command have to end by themselves."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ def execute(layout: Layout, claim: Claim) -> Ran:
         if _was_stopped(store, claim, format_time(ended_at)):
             status, ended_by = "stopped", "operator"
             problem = problem or {"type": "Exit", "message": "the command exited with 0"}
+        if status == "stopped":
+            _end_the_rest(store, claim)
     except BaseException as error:
         status, ended_by, problem = how_it_ended(error)
         if isinstance(error, Terminated):
@@ -119,6 +124,13 @@ def _note_process(store: RunStore, claim: Claim, pid: int) -> None:
         return {**document, "claim": {**claimed, "process": leader}}
 
     store.update(claim.job_id, change, flush="content")
+
+
+def _end_the_rest(store: RunStore, claim: Claim) -> None:
+    """End what a stopped command has left behind: background processes ignore a Ctrl-C."""
+    noted = store.read_sound(claim.job_id).document.get("claim")
+    if isinstance(noted, Mapping):
+        end_group(noted.get("process"), claim.attempt_id, grace_s=REST_GRACE_S)
 
 
 def _was_stopped(store: RunStore, claim: Claim, ended_at: str) -> bool:

@@ -21,7 +21,7 @@ from aexp.runs.transition import owner_state
 from aexp.workspace.store import RunRecord, RunStore
 
 QUEUE: Final = "queue"
-"""The document's block: ``queued_at``, ``number``, ``command``, ``code`` and ``again``."""
+"""The block: ``queued_at``, ``number``, ``command``, ``code``, ``again``, ``removed``."""
 MAX_LOST: Final = 3
 """A run whose workers died so often in a row is not given to another: it may kill them."""
 
@@ -114,7 +114,8 @@ def waits(document: Mapping[str, Json]) -> bool:
 
 def is_owed(document: Mapping[str, Json]) -> bool:
     """Return whether a run was given up only because its worker died, and another may take it."""
-    if document.get("status") != "abandoned" or not queue_block(document):
+    block = queue_block(document)
+    if document.get("status") != "abandoned" or not block or block.get("removed"):
         return False
     return 0 < times_lost(document) < MAX_LOST
 

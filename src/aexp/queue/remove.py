@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aexp.errors import AexpError, InvalidTransitionError
 from aexp.model.canonical import Json
 from aexp.model.status import is_terminal
-from aexp.queue.records import QUEUE, Choice, queue_block, read_queue, waits
+from aexp.queue.records import QUEUE, Choice, is_owed, queue_block, read_queue, waits
 from aexp.repo import Layout
 from aexp.runs.transition import change_status
 from aexp.workspace.store import RunStore
@@ -30,7 +30,8 @@ class Removed:
 def remove_run(layout: Layout, job_id: str) -> str:
     """Take a waiting run out of the queue: it is abandoned by the operator.
 
-    One that has ended and waits for another attempt only stops waiting: its outcome stays.
+    One that has ended and waits for another attempt, or whose worker died, only stops waiting: its
+    outcome stays.
 
     Args:
         layout: the repository.
@@ -52,10 +53,11 @@ def remove_run(layout: Layout, job_id: str) -> str:
         ).status
 
     def change(document: dict[str, Json]) -> dict[str, Json] | None:
-        if not waits(document) or not is_terminal(document.get("status")):
+        is_ours = waits(document) or is_owed(document)
+        if not is_ours or not is_terminal(document.get("status")):
             raise _refusal(job_id, str(document.get("status") or "created"))
         kept = {key: value for key, value in queue_block(document).items() if key != "again"}
-        return {**document, QUEUE: kept}
+        return {**document, QUEUE: {**kept, "removed": True}}
 
     return store.update(job_id, change).status
 
@@ -84,4 +86,8 @@ def remove_runs(layout: Layout, job_ids: Sequence[str]) -> Removed:
 
 def waiting(layout: Layout, choice: Choice | None = None) -> list[str]:
     """Return the runs that wait, in order of queueing."""
-    return [each.job_id for each in read_queue(layout, choice) if each.waits]
+    return [
+        each.job_id
+        for each in read_queue(layout, choice)
+        if each.waits or is_owed(each.record.document)
+    ]

@@ -38,10 +38,23 @@ class Distribution(msgspec.Struct, frozen=True):
         """Return the value below which the share ``u`` of the distribution lies.
 
         Args:
-            u: between 0 and 1; the two ends stand for the next number inside, so that no
-                unbounded distribution gives an infinity.
+            u: between 0 and 1. Where a distribution has no end, 0 and 1 stand for the next
+                number inside, so that no infinity is ever drawn.
         """
-        return _INVERSES[self.kind](min(max(u, _LEAST), _MOST), self.arguments)
+        return _INVERSES[self.kind](u, self.arguments)
+
+    def of_bits(self, bits: int) -> Json:
+        """Return the value of 64 random bits (trap 65).
+
+        Integers and choices take all of them, the others the 52 that fit into the middle of
+        equal steps of a float.
+        """
+        if self.kind == "integer":
+            low, high = self.arguments
+            return low + (bits * (high - low + 1) >> 64)
+        if self.kind == "choice":
+            return self.arguments[bits * len(self.arguments) >> 64]
+        return self.at(((bits >> 12) + 0.5) * 2.0**-52)
 
     def to_json(self) -> Json:
         """Return it as a spec writes it: ``{"uniform": [0, 1]}``."""
@@ -97,6 +110,8 @@ def _problem(kind: str, first: float, second: float) -> str | None:
         return "the ends are no integers"
     if kind == "loguniform" and first <= 0:
         return "the lower end must be greater than 0"
+    if kind == "integer" and second - first >= 1 << 64:
+        return "there are more than 2^64 integers"
     if kind == "uniform" and not math.isfinite(float(second) - float(first)):
         return "its ends are too far apart"
     return None if first <= second else "the lower end is greater than the upper"
@@ -117,7 +132,7 @@ def _normal(u: float, arguments: tuple[Json, ...]) -> float:
     from statistics import NormalDist  # it takes longer to import than all of this
 
     mean, deviation = map(float, arguments)
-    return mean + deviation * NormalDist().inv_cdf(u)
+    return mean + deviation * NormalDist().inv_cdf(min(max(u, _LEAST), _MOST))
 
 
 def _lognormal(u: float, arguments: tuple[Json, ...]) -> float:
@@ -135,7 +150,7 @@ def _choice(u: float, values: tuple[Json, ...]) -> Json:
 
 def _share(u: float, count: int) -> int:
     """Return which of ``count`` equal parts ``u`` is in; exact, however many they are."""
-    return int(u * _STEPS) * count // _STEPS
+    return min(int(u * _STEPS), _STEPS - 1) * count // _STEPS
 
 
 _INVERSES: Final[dict[str, Callable[[float, tuple[Any, ...]], Json]]] = {

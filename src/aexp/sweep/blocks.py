@@ -30,6 +30,10 @@ MAX_SEED: Final = 2**64 - 1
 """The greatest seed: what all readers of JSON and all generators take."""
 
 
+MAX_N: Final = 2**30
+"""The most points that are drawn: a Sobol sequence of 30 bits has no more."""
+
+
 def read_parameters(value: Json, source: Source, where: Where = ("parameters",)) -> Parameters:
     """Return what ``parameters`` says.
 
@@ -136,9 +140,11 @@ def _explicit_file(value: dict[str, Json], source: Source, where: Where) -> Expl
         raise source.error(
             where, f"{file} has changed", hint="put the file back, or begin another sweep"
         )
-    for name in columns:
-        _check_value(name, None, source, where)
-    _check_together(list(columns), source, where)
+    try:
+        prepare_statepoint(dict.fromkeys(columns))
+    except UsageError as error:
+        problem = f"{file}, line 1: {error.message}"
+        raise source.error(where, problem, hint=error.hint) from None
     return Explicit(file=file, sha256=digest, columns=columns)
 
 
@@ -148,8 +154,8 @@ def _sampled(method: Method, value: Json, source: Source, where: Where) -> Sampl
         raise source.error(where, f"{method} is no mapping", hint=example)
     source.check_keys(where, value, ("n", "seed", "parameters"))
     n, seed, inside = value.get("n"), value.get("seed"), value.get("parameters")
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise source.error((*where, "n"), "n is a whole number from 1", hint=example)
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
+        raise source.error((*where, "n"), f"n is a whole number from 1 to {MAX_N}", hint=example)
     if seed is not None and not is_seed(seed):
         raise source.error((*where, "seed"), "seed is a whole number from 0 to 2^64 - 1")
     here = (*where, "parameters")

@@ -140,7 +140,7 @@ class Points:
             header = msgspec.json.decode(line, type=PointsHeader)
         except msgspec.MsgspecError as error:
             raise self._damaged(f"its header is damaged ({error})") from None
-        if header.format != FORMAT or line[-1:] != b"\n":
+        if (header.format, header.version) != (FORMAT, VERSION) or line[-1:] != b"\n":
             raise self._damaged("it has no header")
         found = os.fstat(self._stream.fileno()).st_size - HEADER_BYTES
         if found != header.size:
@@ -157,13 +157,14 @@ class Points:
             CorruptDataError: the file is damaged.
         """
         sha = hashlib.sha256()
+        run_id = -1
         with self.path.open("rb") as stream:
             stream.seek(HEADER_BYTES)
             for run_id, line in enumerate(stream):
                 sha.update(line)
                 yield self._point(line, run_id)
-        if f"sha256:{sha.hexdigest()}" != self.header.digest:
-            raise self._damaged("its digest is another than in its header")
+        if run_id + 1 != len(self) or f"sha256:{sha.hexdigest()}" != self.header.digest:
+            raise self._damaged("its points are not those that its header tells of")
 
     def __getitem__(self, run_id: int) -> Point:
         """Return a point by its number.

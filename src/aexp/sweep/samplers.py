@@ -147,36 +147,38 @@ def _table(block: Explicit, folder: Path) -> Iterator[Flat]:
 
 def _sampled(block: Sampled, seed: int) -> Rows:
     names = sorted(block.parameters)
-    cube = _CUBES[block.method]
-    _numpy()
-    if block.method != "monte_carlo":
+    drawn = [block.parameters[name] for name in names]
+    values: list[Callable[[Any], Json]] = [distribution.at for distribution in drawn]
+    source = _SOURCES[block.method]
+    if source is _monte_carlo:
+        _numpy()
+        values = [distribution.of_bits for distribution in drawn]
+    else:
         _qmc()
 
     def rows() -> Iterator[Flat]:
-        drawn = itertools.islice(cube(names, block.n, seed), block.n)
-        for units in drawn:
-            yield {name: block.parameters[name].at(u) for name, u in zip(names, units, strict=True)}
+        for row in itertools.islice(source(names, block.n, seed), block.n):
+            made = (value(number) for value, number in zip(values, row, strict=True))
+            yield dict(zip(names, made, strict=True))
 
     return rows
 
 
-Units: TypeAlias = Iterator[Sequence[float]]
-"""Points of the unit cube, a coordinate for each parameter."""
+Numbers: TypeAlias = Iterator[Sequence[Any]]
+"""Points: a number for each parameter, 64 random bits or a coordinate of the unit cube."""
 
 
-def _monte_carlo(names: Sequence[str], n: int, seed: int) -> Units:
-    """Yield independent points: 52 of the 64 bits that each parameter has for each point.
+def _monte_carlo(names: Sequence[str], n: int, seed: int) -> Numbers:
+    """Yield independent points: 64 bits for each parameter of each.
 
-    The middle of one of 2^52 equal steps is never 0 nor 1. A bit generator's raw output, unlike
-    what is made of it, is the same in every version of numpy.
+    A bit generator's raw output, unlike what is made of it, is the same in every version of numpy.
     """
     streams = [_bits(seed, name) for name in names]
     while True:
-        columns = [((bits.random_raw(CHUNK) >> 12) + 0.5) * 2.0**-52 for bits in streams]
-        yield from zip(*(column.tolist() for column in columns), strict=True)
+        yield from zip(*(bits.random_raw(CHUNK).tolist() for bits in streams), strict=True)
 
 
-def _latin_hypercube(names: Sequence[str], n: int, seed: int) -> Units:
+def _latin_hypercube(names: Sequence[str], n: int, seed: int) -> Numbers:
     """Yield points of which each of ``n`` equal parts of every parameter holds one.
 
     Each parameter is stratified by itself, from its own stream: that is a Latin hypercube, and
@@ -190,19 +192,19 @@ def _latin_hypercube(names: Sequence[str], n: int, seed: int) -> Units:
         yield from zip(*parts, strict=True)
 
 
-def _sobol(names: Sequence[str], n: int, seed: int) -> Units:
+def _sobol(names: Sequence[str], n: int, seed: int) -> Numbers:
     engine = _qmc().Sobol(d=len(names), scramble=True, rng=_generator(seed, "\n".join(names)))
     while True:
         yield from engine.random(CHUNK).tolist()
 
 
-def _halton(names: Sequence[str], n: int, seed: int) -> Units:
+def _halton(names: Sequence[str], n: int, seed: int) -> Numbers:
     engine = _qmc().Halton(d=len(names), scramble=True, rng=_generator(seed, "\n".join(names)))
     while True:
         yield from engine.random(CHUNK).tolist()
 
 
-_CUBES: Final[dict[str, Callable[[Sequence[str], int, int], Units]]] = {
+_SOURCES: Final[dict[str, Callable[[Sequence[str], int, int], Numbers]]] = {
     "monte_carlo": _monte_carlo,
     "latin_hypercube": _latin_hypercube,
     "sobol": _sobol,

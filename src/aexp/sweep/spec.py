@@ -6,12 +6,9 @@ the rule of ``--sp``; Python data is taken as it is, with numpy's scalars unwrap
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from aexp.errors import SweepConfigError, UsageError
 from aexp.model.canonical import Json, to_json
@@ -23,9 +20,6 @@ from aexp.model.sweep import (
     BACKENDS,
     REPEAT,
     RUN_PLACEHOLDERS,
-    Block,
-    Explicit,
-    Product,
     SweepSpec,
     blocks_of,
     names_of,
@@ -108,25 +102,6 @@ def _read(data: Json, source: Source) -> SweepSpec:
     _check_names(spec, source)
     _check_placeholders(spec, source)
     return spec
-
-
-def rebased(spec: SweepSpec, folder: Path) -> SweepSpec:
-    """Return ``spec`` with its CSV file told from another folder, such as the repository's root.
-
-    What is recorded of it then means the same in every clone.
-    """
-    if spec.folder == str(folder):
-        return spec
-    parts = tuple(_moved(block, Path(spec.folder), folder) for block in blocks_of(spec.parameters))
-    whole = Product(parts) if isinstance(spec.parameters, Product) else parts[0]
-    return msgspec.structs.replace(spec, parameters=whole, folder=str(folder))
-
-
-def _moved(block: Block, before: Path, after: Path) -> Block:
-    if not isinstance(block, Explicit) or block.file is None:
-        return block
-    file = Path(os.path.relpath(before / block.file, after)).as_posix()
-    return msgspec.structs.replace(block, file=file)
 
 
 def _text(data: dict[str, Json], source: Source, key: str) -> str | None:

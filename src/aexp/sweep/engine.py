@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -41,17 +41,19 @@ from aexp.sweep.planning import (
     new_sweep_id,
     plan_sweep,
     prepare_folder,
-    script_digest,
-    watch_digests,
     with_script,
 )
 from aexp.sweep.points import Points
-from aexp.sweep.script import canonical_script_sha256, check_drift
-from aexp.sweep.sharing import in_shard
+from aexp.sweep.script import canonical_script_sha256, check_drift, digest_if_there
+from aexp.sweep.sharing import in_shard, note_place
 from aexp.sweep.spec import spec_from
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_Choose: TypeAlias = Callable[[Driver], tuple[Iterable[int], frozenset[int]]]
+"""Given a driver that has harvested, says which points to run, and which of them again."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Sweep:
     ) -> None:
         self.layout = open_layout(repo_root)
         known = spec_from(spec)
-        self.spec = with_script(known, script, base_of(self.layout, known))
+        self.__dict__["spec"] = with_script(known, script, base_of(self.layout, known))
         self.sweep_id = new_sweep_id()
         self.folder = (
             Path(out).absolute()
@@ -156,7 +158,6 @@ class Sweep:
         self.folder = manifest.path.parent.absolute()
         self.layout = _layout_of(self.folder, repo_root)
         base = self.layout.root / header.base
-        self.spec = spec_from(header.spec, folder=base)
         self.sweep_id = header.sweep_id
         self.damaged = []
         self._backend = backend
@@ -167,10 +168,20 @@ class Sweep:
         if script is not None:
             self._script_sha256 = canonical_script_sha256(script)
         else:
-            self._script_sha256 = script_digest(base, header.spec.get("script"))
-        watch = watch_digests(base, list(header.watch))
+            self._script_sha256 = digest_if_there(base, header.spec.get("script"))
+        watch = {path: digest_if_there(base, path) for path in header.watch}
         check_drift(header, self._script_sha256, watch, allow=allow_script_drift, stacklevel=2)
         return self
+
+    @cached_property
+    def spec(self) -> SweepSpec:
+        """What the sweep is to be, as it was written when it was planned.
+
+        Raises:
+            SweepConfigError: a file that it names is not there any more.
+        """
+        header = self.manifest.header
+        return spec_from(header.spec, folder=self.layout.root / header.base)
 
     @property
     def manifest(self) -> Manifest:
@@ -195,6 +206,15 @@ class Sweep:
             )
         return points
 
+    def close(self) -> None:
+        """Close the file of points; it is opened again when it is needed."""
+        points = self.__dict__.pop("points", None)
+        if points is not None:
+            points.close()
+
+    def __del__(self) -> None:
+        self.close()
+
     def plan(self) -> Sweep:
         """Write the sweep's folder with all its points, and its record in the ledger.
 
@@ -208,6 +228,7 @@ class Sweep:
         prepare_folder(self.folder)
         with SweepLock(self.folder):
             check_free(self.folder)
+            note_place(self.layout, self.sweep_id, self.folder)
             self._manifest = plan_sweep(
                 self.layout,
                 self.spec,
@@ -228,7 +249,7 @@ class Sweep:
             StorageError: the disk refused.
         """
         self.plan()
-        return self._go_on(lambda driver: range(self.manifest.header.run_count))
+        return self._go_on(lambda driver: (range(self.manifest.header.run_count), frozenset()))
 
     def resume(
         self,
@@ -276,7 +297,7 @@ class Sweep:
 
     # --- driving ----------------------------------------------------------------------------
 
-    def _go_on(self, choose: Any) -> Sweep:
+    def _go_on(self, choose: _Choose) -> Sweep:
         """Drive the sweep under its lock; ``choose`` gives the points once all is harvested."""
         try:
             with sigterm_as_exception(), SweepLock(self.folder) as lock:
@@ -288,9 +309,10 @@ class Sweep:
         finally:
             if self._manifest is not None:
                 self._manifest.close()
+            self.close()
         return self
 
-    def _drive(self, lock: SweepLock, choose: Any) -> None:
+    def _drive(self, lock: SweepLock, choose: _Choose) -> None:
         driver = Driver(
             folder=self.folder,
             root=self.layout.root,
@@ -302,10 +324,7 @@ class Sweep:
             reporter=self._reporter,
         )
         driver.harvest()
-        again: set[int] = set()
-        todo = choose(driver)
-        if isinstance(todo, tuple):
-            todo, again = todo
+        todo, again = choose(driver)
         if self._reporter is not None:
             counts = Counter(entry.status for entry in self.manifest.entries)
             self._reporter.begin(self.manifest.header.run_count, counts)
@@ -313,18 +332,23 @@ class Sweep:
             with ExitStack() as stack:
                 pool = self._backend
                 if pool is None:
-                    pool = stack.enter_context(open_pool(self.spec.backend, self.layout))
-                driver.drive(pool, todo, frozenset(again))
+                    pool = stack.enter_context(open_pool(self._settings, self.layout))
+                driver.drive(pool, todo, again)
         finally:
             driver.hear_the_rest()
 
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        """The settings of the backend; a resume needs no other part of the spec to be readable."""
+        return self.manifest.header.spec.get("backend") or {}
+
     def _timeout_s(self) -> float | None:
-        wanted = self.spec.backend.get("timeout")
+        wanted = self._settings.get("timeout")
         return None if wanted is None else float(parse_duration(wanted))
 
     def _unfinished(
         self, driver: Driver, repair: bool, fresh: bool, shard: tuple[int, int] | None
-    ) -> tuple[list[int], set[int]]:
+    ) -> tuple[Iterable[int], frozenset[int]]:
         manifest = self.manifest
         count = manifest.header.run_count
         mine = [run_id for run_id in range(count) if in_shard(run_id, shard)]
@@ -355,7 +379,7 @@ class Sweep:
             restore_outputs(self.layout, self.folder, entry.output_paths)
             driver.append(entry)
 
-    def _check_outputs(self, mine: Iterable[int], repair: bool) -> set[int]:
+    def _check_outputs(self, mine: Iterable[int], repair: bool) -> frozenset[int]:
         """Check the outputs of finished points; return the points to run again for them."""
         self.damaged = []
         again: set[int] = set()
@@ -380,12 +404,12 @@ class Sweep:
                 MissingOutputWarning,
                 stacklevel=6,
             )
-        return again if repair else set()
+        return frozenset(again if repair else ())
 
     def _run_by_other_code(self, mine: Iterable[int]) -> set[int]:
         """Return the finished points whose run is of other code than is here now."""
         code = code_state(self.layout).statepoint_keys()
-        experiment = self.spec.experiment
+        experiment = self.manifest.header.spec.get("experiment")
         link = {} if experiment is None else {"experiment_id": experiment}
 
         def differs(entry: Entry | None) -> bool:

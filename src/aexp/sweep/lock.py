@@ -29,6 +29,8 @@ LOCK_FILE: Final = "sweep.lock"
 GUARD_FILE: Final = "sweep.lock.guard"
 """Held for the moment in which the lock is looked at and taken."""
 _BEAT_S: Final = 15.0
+_held: set[Path] = set()
+"""The locks that this process holds: an interrupt may leave a file of ours behind that is none."""
 
 
 class SweepLock:
@@ -50,7 +52,7 @@ class SweepLock:
     def __enter__(self) -> Self:
         with file_lock(self._guard):
             owner = lock_owner(self._path.parent)
-            if owner is not None:
+            if owner is not None and (owner != this_process() or self._path in _held):
                 raise SweepBusyError(
                     f"the sweep is driven by {owner.describe()}; its lock is {LOCK_FILE} in"
                     f" {self._path.parent.name}"
@@ -58,6 +60,7 @@ class SweepLock:
             mark = os.urandom(8).hex()
             self._ours = compact_bytes({**this_process().to_json(), "mark": mark})
             write_atomic(self._path, self._ours)
+            _held.add(self._path)
         self._stop = ticker.add(_BEAT_S, self._beat)
         return self
 
@@ -82,6 +85,7 @@ class SweepLock:
         trace: TracebackType | None,
     ) -> None:
         self._stop()
+        _held.discard(self._path)
         with file_lock(self._guard):
             if _read(self._path) == self._ours:
                 self._path.unlink(missing_ok=True)

@@ -194,7 +194,7 @@ class Manifest:
         try:
             if self._stream is None:
                 self._stream = _open_end(self.path)
-            self._stream.write(msgspec.json.encode(entry) + b"\n")
+            _write_whole(self._stream, msgspec.json.encode(entry) + b"\n")
             os.fsync(self._stream.fileno())
         except OSError as error:
             self.close()
@@ -263,6 +263,13 @@ def _open_end(path: Path) -> BinaryIO:
         stream.close()
         raise
     return stream
+
+
+def _write_whole(stream: BinaryIO, line: bytes) -> None:
+    """Write a line; a disk that takes a part of it only must not pass for one that took all."""
+    view = memoryview(line)
+    while view:
+        view = view[stream.write(view) :]
 
 
 def _cut_torn_end(stream: Any) -> None:

@@ -34,8 +34,20 @@ def canonical_script_sha256(path: str | Path) -> str:
     return hashlib.sha256(text.rstrip(b"\n")).hexdigest()
 
 
+def digest_if_there(base: Path, name: str | None) -> str | None:
+    """Return the canonical digest of a file, None when there is no such file any more."""
+    if name is None or not (base / name).is_file():
+        return None
+    return canonical_script_sha256(base / name)
+
+
 def check_drift(
-    header: Header, script: str | None, watch: Mapping[str, str], *, allow: bool, stacklevel: int
+    header: Header,
+    script: str | None,
+    watch: Mapping[str, str | None],
+    *,
+    allow: bool,
+    stacklevel: int,
 ) -> None:
     """Refuse to go on with a sweep whose script or watched files are others than at its start.
 
@@ -49,7 +61,7 @@ def check_drift(
     Raises:
         SweepConfigError: something differs; both digests are in the message.
     """
-    changed = [(path, old, watch.get(path, "")) for path, old in header.watch.items()]
+    changed = [(path, old, watch.get(path) or "") for path, old in header.watch.items()]
     name = str(header.spec.get("script") or "the script")
     if header.script_sha256 is not None:
         changed.insert(0, (name, header.script_sha256, script or ""))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -133,11 +132,4 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-        sys.stdout.flush()
-    except BaseException:  # noqa: BLE001  (the log says it; the driver sees that nothing was told)
-        traceback.print_exc()
-        code = 3
-    # Nothing is left to be done, and taking an interpreter down takes time.
-    os._exit(code)
+    sys.exit(main(sys.argv[1:]))

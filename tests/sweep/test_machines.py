@@ -31,7 +31,7 @@ from aexp.sweep import output_folder
 def main(lr, n):
     while n == 2 and os.environ.get("HANG"):
         time.sleep(0.02)
-    rows = "".join(f"{i},{lr / (i + 3)!r}\\n" for i in range(3))
+    rows = "".join(f"{i},{n + lr / (i + 3)!r}\\n" for i in range(3))
     (output_folder() / "results.csv").write_text("step,loss\\n" + rows)
     return {"loss": lr / 3 + n}
 """
@@ -54,6 +54,8 @@ def two(two_machines: TwoMachines) -> TwoMachines:
     """Two clones that have the sweep's program and its spec."""
     two_machines.cluster.write("points.py", POINTS)
     two_machines.cluster.write("sweep.yaml", SPEC)
+    two_machines.cluster.aexp_fast("new-hypothesis", "--title", "Smaller is better")
+    two_machines.cluster.aexp_fast("new-experiment", "--title", "S", "--hypothesis", "H001")
     two_machines.cluster.commit_all()
     two_machines.cluster.push()
     two_machines.laptop.pull()
@@ -114,6 +116,7 @@ def test_begun_here_and_finished_there(two: TwoMachines, tmp_path: Path) -> None
     The merged tables are those of the undisturbed sweep, bit by bit, on both machines; a commit in
     between re-runs nothing, unless ``--fresh``.
     """
+    files, metrics = undisturbed(two, tmp_path)
     sweep_id = start_and_kill(two.cluster, ended=2)
     two.cluster.aexp("sync")
     two.laptop.aexp("sync")
@@ -124,7 +127,6 @@ def test_begun_here_and_finished_there(two: TwoMachines, tmp_path: Path) -> None
 
     two.laptop.aexp("sweep", "resume", sweep_id[:6])
     assert runs_of(two.laptop) == 4
-    files, metrics = undisturbed(two, tmp_path)
     assert same(frames(two.laptop, sweep_id, metrics=True), metrics)
 
     missing = two.laptop.aexp("sweep", "table", sweep_id)
@@ -155,6 +157,7 @@ def test_begun_here_and_finished_there(two: TwoMachines, tmp_path: Path) -> None
 
 def test_two_machines_share_one_sweep(two: TwoMachines, tmp_path: Path) -> None:
     """SWP-11: each runs its share at the same time, and both have the table of the whole."""
+    _, metrics = undisturbed(two, tmp_path)
     two.cluster.aexp("sweep", "plan", "sweep.yaml")
     sweep_id = str(the_sweep(two.cluster)["sweep_id"])
     two.cluster.aexp("sync")
@@ -176,7 +179,6 @@ def test_two_machines_share_one_sweep(two: TwoMachines, tmp_path: Path) -> None:
     assert (runs_of(two.cluster), runs_of(two.laptop)) == (3, 3)
     for machine in (two.cluster, two.laptop, two.cluster):
         machine.aexp("sync")
-    _, metrics = undisturbed(two, tmp_path)
     for machine in (two.cluster, two.laptop):
         assert the_sweep(machine)["points"]["missing"] == 0
         assert same(frames(machine, sweep_id, metrics=True), metrics)

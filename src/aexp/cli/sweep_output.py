@@ -136,11 +136,11 @@ def say_table(gathered: SweepTable, format: str) -> None:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows as plain JSON values; what is missing is null."""
+    """Return the rows as plain JSON values; what is missing, or no number, is null."""
     import pandas as pd
 
     def plain(value: Any) -> Any:
-        if value is pd.NA or value is pd.NaT:
+        if value is pd.NA or value is pd.NaT or value != value:
             return None
         if hasattr(value, "isoformat"):
             return value.isoformat()

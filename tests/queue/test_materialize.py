@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.queue.world import NOTE, queue, statuses, times_run, with_command
+from tests.queue.world import NOTE, queue, record, statuses, times_run, with_command
 from tests.support.machines import Machine, run_command
+from tests.support.slurm import Slurm, wait_until
 
 
 def script(machine: Machine, *options: str) -> str:
@@ -124,3 +125,27 @@ def test_an_option_that_is_none(installed_repo: Machine) -> None:
             "queue", "materialize", "--runner", "slurm", "--slurm-option", option, check=False
         )
         assert "is no Slurm option" in done.require(2).stderr
+
+
+@pytest.mark.service
+def test_a_real_slurm(installed_repo: Machine, slurm: Slurm, tmp_path: Path) -> None:
+    """QUE-01, RUN-05: Slurm runs the array; a task that it starts again goes on with its run."""
+    hold = "if [ ! -e go.txt ]; then touch held.txt; sleep 300; fi"
+    with_command(installed_repo, f"if [ {{seed}} = 0 ]; then {hold}; fi; {NOTE}")
+    ids = queue(installed_repo, "--sweep", "seed=0..1")
+    target = tmp_path / "q.sbatch"
+    installed_repo.aexp_fast(
+        "queue", "materialize", "--runner", "slurm", "--slurm-option", f"--output={tmp_path}/%a.log",
+        "--slurm-option", "--mem=50M", "--output", str(target),
+    )  # fmt: skip
+    job = slurm.run("sbatch", "--parsable", str(target), cwd=tmp_path)
+    wait_until((installed_repo / "held.txt").exists, "the first run to begin", 60)
+    wait_until(lambda: statuses(installed_repo, ids) == ["running", "complete"], "the second", 60)
+    assert record(installed_repo, ids[0]).document["owner"]["scheduler_job"]
+    slurm.requeue(f"{job}_0")
+    installed_repo.write("go.txt", "")
+    slurm.wait(f"{job}_0", "COMPLETED")
+    assert statuses(installed_repo, ids) == ["complete", "complete"]
+    assert times_run(installed_repo) == dict.fromkeys(ids, 1)
+    (past,) = record(installed_repo, ids[0]).document["attempts"]
+    assert (past["status"], past["ended_by"]) in [("stopped", "signal"), ("abandoned", "lost")]

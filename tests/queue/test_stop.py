@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,9 @@ def test_clear(installed_repo: Machine) -> None:
 def change(machine: Machine, job_id: str, part: str, **facts: object) -> None:
     """Change what is recorded of the owner, or of the process, of a running run."""
 
-    def edit(document: dict[str, object]) -> dict[str, object]:
-        place = document["owner"] if part == "owner" else document["claim"]["process"]  # type: ignore[index]
-        place.update(facts)  # type: ignore[attr-defined]
+    def edit(document: dict[str, Any]) -> dict[str, Any]:
+        place = document["owner"] if part == "owner" else document["claim"]["process"]
+        place.update(facts)
         return document
 
     RunStore(open_layout(machine.path)).update(job_id, edit)

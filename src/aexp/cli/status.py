@@ -82,6 +82,8 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
     if found.cut_off:
         count = _number(len(found.cut_off), "promotion")
         yield f"{count} cut off", "aexp recover --apply"
+    if waiting := found.here.get("queued"):
+        yield f"{_number(waiting, 'queued run')} waiting for a worker", "aexp queue worker"
     if found.unpromoted:
         count = _number(len(found.unpromoted), "ended run")
         yield f"{count} not in the ledger", "aexp ledger backfill"

@@ -7,9 +7,9 @@ There is no list of the queue beside the runs themselves: what waits is what has
 from __future__ import annotations
 
 from aexp.queue.add import Added, Options, add_runs
-from aexp.queue.scripts import Materialized, materialize
 from aexp.queue.records import Choice, Queued, read_queue
 from aexp.queue.remove import remove_run, remove_runs
+from aexp.queue.scripts import Materialized, materialize
 from aexp.queue.stop import Stopped, stop_run
 from aexp.queue.template import render
 from aexp.queue.worker import Drained, Rules, drain, run_one

@@ -21,6 +21,7 @@ from aexp.errors import AexpError, CorruptDataError, NewerSchemaError
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.pending import commit_marks, commit_marks_folder
 from aexp.ledger.promote import roots_of
+from aexp.ledger.records import SCHEMA_VERSION, open_record
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.ids import is_job_id
@@ -35,10 +36,8 @@ from aexp.tree import Tree, WorkTree
 
 EXPERIMENTS_DIR: Final = f"{LEDGER_DIR_REL}/experiments"
 KIND: Final = "experiment"
-SCHEMA_VERSION: Final = 1
 
 _FILE = re.compile(re.escape(EXPERIMENTS_DIR) + r"/([0-9a-f]{64})\.json")
-_MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -117,21 +116,7 @@ def decode_record(digest: str, data: bytes) -> ExperimentRecord:
         CorruptDataError: it is not.
         NewerSchemaError: a newer aexp wrote it.
     """
-    if _MARKER.search(data):
-        raise CorruptDataError("it holds git's conflict markers")
-    try:
-        value = decode_json(data)
-    except ValueError as error:
-        raise CorruptDataError(f"it is no JSON: {error}") from None
-    if not isinstance(value, dict) or value.get("kind") != KIND:
-        raise CorruptDataError("it is no record of a committed session")
-    version = value.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise NewerSchemaError(f"it has schema version {version}")
-    if value.get("digest") != digest:
-        raise CorruptDataError(f"it is the record of {value.get('digest')}")
-    if value.get("record_digest") != record_digest(value):
-        raise CorruptDataError("its content does not match its record_digest")
+    value = open_record(data, kind=KIND, what="a committed session", key="digest", named=digest)
     return _parsed(value)
 
 

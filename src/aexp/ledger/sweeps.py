@@ -23,6 +23,7 @@ from aexp.errors import (
 )
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
+from aexp.ledger.records import SCHEMA_VERSION, open_record
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.oci import is_digest
@@ -33,7 +34,6 @@ from aexp.tree import Tree, WorkTree
 
 SWEEPS_DIR: Final = f"{LEDGER_DIR_REL}/sweeps"
 KIND: Final = "sweep"
-SCHEMA_VERSION: Final = 1
 MOST_INLINE: Final = 10_000
 """A plan of more points names their digest instead of holding them (SWP-11)."""
 POINTS_TYPE: Final = "application/vnd.aexp.points.v1+jsonl"
@@ -41,7 +41,6 @@ POINTS_TYPE: Final = "application/vnd.aexp.points.v1+jsonl"
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _FILE = re.compile(re.escape(SWEEPS_DIR) + r"/([0-9a-f]{16})\.json")
-_MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -180,21 +179,7 @@ def decode_plan(sweep_id: str, data: bytes) -> SweepPlan:
         CorruptDataError: it is not.
         NewerSchemaError: a newer aexp wrote it.
     """
-    if _MARKER.search(data):
-        raise CorruptDataError("it holds git's conflict markers")
-    try:
-        value = decode_json(data)
-    except ValueError as error:
-        raise CorruptDataError(f"it is no JSON: {error}") from None
-    if not isinstance(value, dict) or value.get("kind") != KIND:
-        raise CorruptDataError("it is no record of a sweep")
-    version = value.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise NewerSchemaError(f"it has schema version {version}")
-    if value.get("sweep_id") != sweep_id:
-        raise CorruptDataError(f"it is the record of {value.get('sweep_id')}")
-    if value.get("record_digest") != record_digest(value):
-        raise CorruptDataError("its content does not match its record_digest")
+    value = open_record(data, kind=KIND, what="a sweep", key="sweep_id", named=sweep_id)
     return _parsed(value)
 
 

@@ -107,9 +107,16 @@ def _blocks() -> Schema:
             "pattern": "^sha256:[0-9a-f]{64}$",
         },
     }
-    values = {"type": "array", "minItems": 1, "uniqueItems": True}
+    values = {
+        "anyOf": [
+            {"type": "array", "minItems": 1, "uniqueItems": True},
+            {"type": "string", "pattern": r"\||\.\."},
+        ]
+    }
     return {
-        "grid": _named("All combinations of the values of each parameter.", values),
+        "grid": _named(
+            "All combinations of the values of each parameter: a list, a|b or 0..3.", values
+        ),
         "explicit": {
             "description": "The points one by one: a CSV file, relative to the spec, or a list.",
             "anyOf": [

@@ -138,6 +138,14 @@ def test_one_rule_for_values(load: Any, tmp_path: Path, text: str) -> None:
         assert (type(found), repr(found)) == (type(wanted), repr(wanted))
 
 
+def test_an_axis_may_be_written_as_for_the_queue(load: Any) -> None:
+    """Trap 16, QUE-01: `0..3` and `a|b` mean in a grid what they mean in `--sweep`."""
+    grid = load("parameters: {grid: {seed: 0..3, condition: full|cls, k: 1|1.0|true}}\n").parameters
+    assert repr(grid.axes) == repr(
+        {"seed": (0, 1, 2, 3), "condition": ("full", "cls"), "k": (1, 1.0, True)}
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
@@ -145,6 +153,9 @@ def test_one_rule_for_values(load: Any, tmp_path: Path, text: str) -> None:
         ("# spec\n\nrepat: 3\nparameters: {}\n", 3, "unknown key 'repat'", "did you mean repeat?"),
         ("parameters:\n  gird: {a: [1]}\n", 2, "unknown key 'gird' in parameters", "grid"),
         ("parameters:\n  grid: {a: 1}\n", 2, "a is no list of values", "fixed"),
+        ("parameters:\n  grid: {a: full}\n", 2, "a is no list of values", "fixed"),
+        ("parameters:\n  grid: {a: 'x|y,b=1|2'}\n", 2, "a is no list of values", "fixed"),
+        ("parameters:\n  grid: {a: 0..9999999}\n", 2, "a has more than 100000 values", "range"),
         ("parameters:\n  grid:\n    b: [1]\n    a: []\n", 4, "a is no list of values", "fixed"),
         ("parameters:\n  grid:\n    a: [1, 2, 1]\n", 3, "a has 1 twice", "repeat"),
         ("parameters:\n  grid: {a: [.nan]}\n", 2, "a is nan", "string"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aexp.errors import SweepConfigError, UsageError
+from aexp.model.axes import OPTION, parse_axes
 from aexp.model.canonical import Json, compact_bytes
 from aexp.model.distributions import KINDS as DISTRIBUTIONS
 from aexp.model.distributions import Distribution, distribution
@@ -91,9 +92,13 @@ def _grid(value: Json, source: Source, where: Where) -> Grid:
     axes: dict[str, tuple[Json, ...]] = {}
     for name, values in value.items():
         here = (*where, name)
+        if isinstance(values, str):
+            values = _alternatives(values, source, here)
         if not isinstance(values, list) or not values:
             raise source.error(
-                here, f"{name} is no list of values", hint="a value that does not vary is fixed"
+                here,
+                f"{name} is no list of values",
+                hint="write [a, b], a|b or 0..3; a value that does not vary is fixed",
             )
         seen: set[bytes] = set()
         for item in values:
@@ -106,6 +111,17 @@ def _grid(value: Json, source: Source, where: Where) -> Grid:
         axes[name] = tuple(values)
     _check_together(list(axes), source, where)
     return Grid(axes)
+
+
+def _alternatives(text: str, source: Source, where: Where) -> list[Json]:
+    """Return what ``a|b`` or ``0..3`` stands for, as in ``--sweep``; nothing for another text."""
+    try:
+        axes = parse_axes([f"value={text}"])
+    except UsageError as error:
+        problem = error.message.replace(f"{OPTION} gives value", f"{where[-1]} has")
+        raise source.error(where, problem, hint=error.hint) from None
+    values = axes["value"]
+    return values if len(axes) == 1 and len(values) > 1 else []
 
 
 def _explicit(value: Json, source: Source, where: Where) -> Explicit:

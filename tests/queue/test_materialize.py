@@ -135,8 +135,8 @@ def test_a_real_slurm(installed_repo: Machine, slurm: Slurm, tmp_path: Path) -> 
     ids = queue(installed_repo, "--sweep", "seed=0..1")
     target = tmp_path / "q.sbatch"
     installed_repo.aexp_fast(
-        "queue", "materialize", "--runner", "slurm", "--slurm-option", f"--output={tmp_path}/%a.log",
-        "--slurm-option", "--mem=50M", "--output", str(target),
+        "queue", "materialize", "--runner", "slurm", "--output", str(target),
+        "--slurm-option", f"--output={tmp_path}/%a.log", "--slurm-option", "--mem=50M",
     )  # fmt: skip
     job = slurm.run("sbatch", "--parsable", str(target), cwd=tmp_path)
     wait_until((installed_repo / "held.txt").exists, "the first run to begin", 60)

@@ -33,7 +33,11 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "query": ("diff",),
         "annotate": ("tag", "note", "bind-tracker"),
     },
-    "Sweeps and the queue": {"sweep": ("sweep",), "queue": ("queue", "run-queued")},
+    "Sweeps and the queue": {
+        "sweep": ("sweep",),
+        "queue": ("queue",),
+        "run_queued": ("run-queued",),
+    },
     "Sessions and bytes": {"session": ("session",), "registry": ("registry",)},
     "Sharing": {
         "sharing": ("sync",),

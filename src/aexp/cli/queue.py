@@ -1,4 +1,4 @@
-"""``aexp queue``: registering runs that wait, and working through them; ``aexp run-queued``."""
+"""``aexp queue``: registering runs that wait, and working through them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,16 @@ from aexp.cli.options import (
     TableFormat,
 )
 from aexp.cli.output import count, note, say
+from aexp.cli.run_queued import AllowDrift, run_queued
 from aexp.repo import Layout, open_layout
 
 if TYPE_CHECKING:
     from aexp.queue.records import Choice
     from aexp.queue.remove import Removed
-    from aexp.queue.worker import Drained
 
 _Tags = Annotated[
     list[str] | None,
     typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
-]
-_AllowDrift = Annotated[
-    bool,
-    typer.Option("--allow-code-drift", help="Run it although the code is not what was registered."),
 ]
 
 
@@ -51,7 +47,6 @@ def register(app: typer.Typer) -> None:
     group.command("clear")(clear)
     group.command("materialize")(materialize)
     app.add_typer(group)
-    app.command("run-queued")(run_queued)
 
 
 def add(
@@ -132,7 +127,7 @@ def run(
     keep_going: Annotated[
         bool, typer.Option("--continue-on-failure", help="Go on after a run that failed.")
     ] = False,
-    allow_code_drift: _AllowDrift = False,
+    allow_code_drift: AllowDrift = False,
 ) -> None:
     """Run what waits now, one after the other, and stop at the first that fails."""
     from aexp.cli.queue_output import Reporter, finish
@@ -154,7 +149,7 @@ def worker(
             "--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."
         ),
     ] = True,
-    allow_code_drift: _AllowDrift = False,
+    allow_code_drift: AllowDrift = False,
 ) -> None:
     """Work until nothing waits, beside any number of other workers; runs of dead ones too."""
     from aexp.cli.queue_output import Reporter, finish
@@ -163,55 +158,6 @@ def worker(
     layout = open_layout()
     rules = Rules(_choice(experiment, tag), keep_going, allow_code_drift)
     finish(drain(layout, rules, Reporter(layout)))
-
-
-def run_queued(
-    runs: RunIds,
-    again: Annotated[
-        bool,
-        typer.Option("--again", "--force", help="Also what is complete, removed or stopped."),
-    ] = False,
-    keep_going: Annotated[
-        bool,
-        typer.Option(
-            "--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."
-        ),
-    ] = True,
-    allow_code_drift: _AllowDrift = False,
-) -> None:
-    """Run queued runs by their ids; ones that failed or were cut off are tried again."""
-    from aexp.cli.queue_output import Reporter, finish
-    from aexp.errors import AexpError
-    from aexp.queue.worker import Drained, Left, run_one
-    from aexp.runs.lookup import resolve_local_id
-
-    layout = open_layout()
-    job_ids = [resolve_local_id(layout, text) for text in runs]
-    report, done = Reporter(layout), Drained()
-    for job_id in dict.fromkeys(job_ids):
-        try:
-            ran = run_one(layout, job_id, allow_drift=allow_code_drift, again=again, watch=report)
-        except AexpError as error:
-            if len(job_ids) == 1:
-                raise
-            done.left.append(Left(job_id, error))
-            report(done.left[-1])
-            continue
-        if ran is None:
-            note(f"[aexp] run {job_id[:8]} is complete already; --again records a new attempt")
-            continue
-        done.ran.append(ran)
-        done.interrupted = ran.interrupted
-        if ran.interrupted is not None or (ran.status != "complete" and not keep_going):
-            break
-    _finish_named(done, len(job_ids))
-    finish(done)
-
-
-def _finish_named(done: Drained, named: int) -> None:
-    """Exit with the command's own code when one run was named, as ``aexp run`` does."""
-    if named == 1:
-        raise typer.Exit(done.ran[0].exit_code if done.ran else 0)
 
 
 def _run_index(layout: Layout, choice: Choice, index: int, allow_drift: bool) -> None:

@@ -37,6 +37,7 @@ VARIABLES = {
     "GIT_INDEX_FILE": "Set by git for its hooks: the index that holds what is being committed.",
     "SLURM_JOB_ID": "The batch job that owns a run.",
     "SLURM_RESTART_COUNT": "A higher count proves that the owner of the previous start is gone.",
+    "SLURM_STEP_ID": "The step of that job; ranks of one step belong to one attempt.",
     "OMPI_COMM_WORLD_RANK": "Rank in an Open MPI job; of several ranks only 0 owns the run.",
     "OMPI_COMM_WORLD_SIZE": "Number of ranks in an Open MPI job.",
     "PMI_RANK": "The same under MPICH and its relatives.",

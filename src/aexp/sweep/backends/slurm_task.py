@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
+import msgspec
+
 from aexp import settings
 from aexp.sweep.backends.base import Task, harvest
 from aexp.sweep.backends.slurm_queue import NoAnswerError, one_job
-from aexp.sweep.backends.supervise import charge, run_worker
-from aexp.sweep.outcome import outcome_file
+from aexp.sweep.backends.supervise import run_worker
+from aexp.sweep.outcome import Outcome, Problem, outcome_file, publish
+
+SETTLE_S: Final = 0.5
 
 
 def run_point(task: Task) -> None:
@@ -21,17 +28,21 @@ def run_point(task: Task) -> None:
             return
         outcome_file(task.folder, task.run_id, task.attempt).unlink(missing_ok=True)
     outcome = run_worker(task, output=1)
-    if outcome.status == "stopped":
-        _say_why(task)
+    if outcome.status == "stopped" or harvest(task) is None:
+        _conclude(task, outcome)
 
 
-def _say_why(task: Task) -> None:
-    """Tell a time limit, or a cancelled job, from a failure, while Slurm still knows."""
+def _conclude(task: Task, outcome: Outcome) -> None:
+    """Tell what Slurm did to a worker from what happened by itself, while Slurm still knows."""
+    time.sleep(SETTLE_S)  # who kills the worker may be about to kill this, too
     job = settings.scheduler_environment().job_id
     try:
         state = one_job(job) if job else None
     except NoAnswerError:
-        return
+        state = None
     ending = None if state is None else state.ending()
     if ending is not None:
-        charge(task, harvest(task), *ending)
+        outcome = msgspec.structs.replace(outcome, status="failed", error=Problem(*ending))
+    elif outcome.status == "stopped" or (state is not None and state.state != "RUNNING"):
+        return  # perhaps to be started again
+    publish(task.folder, outcome)

@@ -24,7 +24,7 @@ NAMES = {
     "aexp-ledger-backfill", "aexp-status", "aexp-recover", "aexp-validate", "aexp-sync",
     "aexp-annotate", "aexp-numbers", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
     "aexp-ledger-retract", "aexp-query", "aexp-session", "aexp-push", "aexp-pull",
-    "aexp-registry", "aexp-registry-gc",
+    "aexp-registry", "aexp-registry-gc", "aexp-sweep", "aexp-queue",
 }  # fmt: skip
 PERSONS_OWN = {
     "install-slash-commands": "whoever reads these texts has them already",

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,15 +186,16 @@ class Slurm:
             assert daemon.poll() is None, f"{name} ended with {daemon.returncode}: {said}"
         return done.stdout.strip() if done.stdout.strip() in ("idle", "mixed", "allocated") else ""
 
-    def end_jobs(self) -> None:
-        """Cancel every job and wait until none is left."""
-        self.run("scancel", "--user=root")
-        self.run("scancel", "--user=root", "--signal=KILL")
+    def jobs(self) -> set[str]:
+        """Return the jobs that wait or run; an array is one."""
+        return set(self.run("squeue", "--noheader", "--format=%F").split())
 
-        def gone() -> bool:
-            return not self.run("squeue", "--noheader", "--format=%i")
-
-        wait_until(gone, "all jobs to end", 60, every=0.1)
+    def end_jobs(self, spare: Set[str] = frozenset()) -> None:
+        """Cancel all jobs but those of ``spare``, and wait until none of them is left."""
+        if jobs := sorted(self.jobs() - spare):
+            with suppress(AssertionError):  # one that has ended meanwhile cannot be cancelled
+                self.run("scancel", *jobs)
+            wait_until(lambda: not self.jobs() - spare, "all jobs to end", 60, every=0.1)
 
 
 def wait_until(
@@ -289,5 +290,6 @@ def slurm(slurm_of_session: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """A Slurm of one node, and the variable by which its clients find it; no job is left after."""
     for name, value in slurm_of_session.environ.items():
         monkeypatch.setenv(name, value)
+    before = slurm_of_session.jobs()
     yield slurm_of_session
-    slurm_of_session.end_jobs()
+    slurm_of_session.end_jobs(spare=before)

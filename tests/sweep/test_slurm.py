@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from aexp.sweep.backends import slurm_queue
 from aexp.sweep.backends.base import open_pool
 from aexp.sweep.backends.slurm import SlurmPool, _seconds
 from aexp.sweep.backends.slurm_batches import batches_in
-from tests.support.machines import Machine
+from aexp.sweep.outcome import Outcome
+from tests.support.machines import Machine, copy_repo
 from tests.support.sealed import CHECKOUT
 from tests.support.slurm import Slurm, slurm_cluster, wait_until
 from tests.sweep.pools import (
@@ -48,12 +51,47 @@ def runs_of(repo: Machine) -> dict[str, dict[str, Any]]:
     return found
 
 
-def job_ids(slurm: Slurm) -> list[str]:
-    """Return the jobs that wait or run, elements of arrays one by one."""
-    return slurm.run("squeue", "--noheader", "--array", "--format=%i").split()
+def job_ids(slurm: Slurm, sweep: Any) -> list[str]:
+    """Return the jobs of a sweep that wait or run, elements of arrays one by one."""
+    said = slurm.run("squeue", "--noheader", "--array", "--format=%i %Z")
+    lines = [line.split(maxsplit=1) for line in said.splitlines()]
+    return [job for job, folder in lines if folder == str(sweep.layout.root)]
 
 
-def test_points_are_an_array_of_jobs(slurm: Slurm, installed_repo: Machine) -> None:
+@dataclass
+class Late:
+    """A sweep whose jobs' time is up."""
+
+    repo: Machine
+    outcomes: list[Future[Outcome]]
+
+
+@pytest.fixture(scope="module")
+def late(
+    slurm_of_session: Slurm, tmp_path_factory: pytest.TempPathFactory, _installed_template: Path
+) -> Iterator[Late]:
+    """Two points beyond their time limit: one closes its run when told to, one is deaf.
+
+    Slurm looks at time limits twice a minute, so this begins with the module's first test, and the
+    last one waits for the rest.
+    """
+    repo = copy_repo(_installed_template, tmp_path_factory.mktemp("late") / "repo")
+    repo.label = "laptop"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in slurm_of_session.environ.items():
+            patch.setenv(name, value)
+        sweep = plan(repo, "hang", "deaf")
+        with SlurmPool(poll=POLL_S) as pool:
+            futures = submit_all(pool, sweep)
+            for run_id in (0, 1):
+                wait_until(has_begun(sweep, run_id), "the points to begin")
+            (batch,) = batches_in(sweep.folder)
+            for run_id in (0, 1):
+                slurm_of_session.let_time_be_up(f"{batch.job}_{run_id}")
+            yield Late(repo, futures)
+
+
+def test_points_are_an_array_of_jobs(slurm: Slurm, installed_repo: Machine, late: Late) -> None:
     """SWP-13: what comes at once is one array; a failure, a killed worker cost their own point."""
     sweep = plan(installed_repo, "ok", "fail", "die", "ok")
     with SlurmPool(workers=10, time="10m", poll=POLL_S) as pool:
@@ -73,38 +111,27 @@ def test_points_are_an_array_of_jobs(slurm: Slurm, installed_repo: Machine) -> N
     assert document["environment"]["slurm_job"]
 
 
-def test_ends_that_slurm_made(slurm: Slurm, installed_repo: Machine) -> None:
-    """SWP-13: a time limit and `scancel`, waiting and running, are told from a failure.
-
-    Slurm looks at time limits twice a minute, so this waits for up to that long, once, for a
-    program that closes its run when it is told to, and for one that is deaf and gets killed.
-    """
-    sweep = plan(installed_repo, "hang", "deaf", "fail", "hang", "once")
+def test_ends_that_slurm_made(slurm: Slurm, installed_repo: Machine, late: Late) -> None:
+    """SWP-13: `scancel` is told from a failure, and a requeued point begins again."""
+    sweep = plan(installed_repo, "fail", "hang", "once")
     with SlurmPool(workers=10, poll=POLL_S) as pool:
         futures = submit_all(pool, sweep)
-        wait_until(lambda: [b for b in batches_in(sweep.folder) if b.job], "the submission")
-        (batch,) = batches_in(sweep.folder)
-        for run_id in (0, 1, 3, 4):
+        for run_id in (1, 2):
             wait_until(has_begun(sweep, run_id), "the points to begin")
-        for run_id in (0, 1):
-            slurm.let_time_be_up(f"{batch.job}_{run_id}")
-        slurm.run("scancel", f"{batch.job}_3")
-        assert told(futures[3].result(30)) == ("failed", "Cancelled")
-        assert told(futures[2].result(30)) == ("failed", "Exit")
-        slurm.requeue(f"{batch.job}_4")
-        assert told(futures[4].result(60)) == ("ok", "")
-        assert len(begun(sweep, 4)) == 2
-        ended = outcomes(futures)
-    for outcome in ended[:2]:
-        assert told(outcome) == ("failed", "Walltime")
-        assert outcome.error is not None
-        assert outcome.error.message.startswith("Slurm ended the job at its time limit")
+        (batch,) = batches_in(sweep.folder)
+        slurm.run("scancel", f"{batch.job}_1")
+        slurm.requeue(f"{batch.job}_2")
+        assert [told(outcome) for outcome in outcomes(futures)] == [
+            ("failed", "Exit"),
+            ("failed", "Cancelled"),
+            ("ok", ""),
+        ]
+    assert len(begun(sweep, 2)) == 2
     documents = runs_of(installed_repo)
+    assert documents["fail"]["status"] == "failed"
+    assert documents["hang"]["status"] == "stopped"  # it could close its run
     assert documents["once"]["status"] == "complete"
     assert len(documents["once"]["attempts"]) == 1
-    assert documents["fail"]["status"] == "failed"
-    # The cancelled and the timed out one could close their run.
-    assert documents["hang"]["status"] == "stopped"
 
 
 DRIVER = """\
@@ -141,7 +168,7 @@ def test_jobs_of_a_driver_that_was_killed_are_found_again(
         live = pool.live(sweep.folder)
         assert sorted(task.run_id for task in live) == [1, 2]
         assert {task.attempt for task in live} == {1}
-        (job,) = (job for job in job_ids(slurm) if job.endswith("_2"))
+        (job,) = (job for job in job_ids(slurm, sweep) if job.endswith("_2"))
         slurm.run("scancel", job)
         (second,) = (future for task, future in live.items() if task.run_id == 2)
         assert told(second.result(30)) == ("failed", "Cancelled")
@@ -150,7 +177,7 @@ def test_jobs_of_a_driver_that_was_killed_are_found_again(
     assert told(first.result(0))[0] == "stopped"
     assert all_gone(sweep, 1)
     assert len(begun(sweep, 1)) == 1
-    assert not job_ids(slurm)
+    assert not job_ids(slurm, sweep)
 
 
 def test_a_driver_killed_within_the_submission(slurm: Slurm, installed_repo: Machine) -> None:
@@ -178,13 +205,13 @@ def test_leaving_the_pool_ends_jobs_that_wait_and_run(
         wait_until(has_begun(sweep, 0), "the point to begin")
     assert told(first.result(0))[0] == "stopped"
     assert all_gone(sweep, 0)
-    assert not job_ids(slurm)
+    assert not job_ids(slurm, sweep)
     assert runs_of(installed_repo)["hang"]["status"] == "stopped"
     with SlurmPool(poll=POLL_S, detach=True) as pool:
         second = pool.submit(task_of(sweep, 1))
         wait_until(has_begun(sweep, 1), "the point to begin")
     assert not second.done() or second.cancelled()
-    assert job_ids(slurm)
+    assert job_ids(slurm, sweep)
     assert not all_gone(sweep, 1)
 
 
@@ -265,6 +292,15 @@ def test_what_slurm_refuses_is_said(slurm: Slurm, installed_repo: Machine) -> No
     assert not list(batches_in(sweep.folder))
 
 
+def test_a_time_limit_is_told_from_a_failure(slurm: Slurm, late: Late) -> None:
+    """SWP-13: for a point that could close its run, and for one that Slurm had to kill."""
+    for outcome in outcomes(late.outcomes):
+        assert told(outcome) == ("failed", "Walltime")
+        assert outcome.error is not None
+        assert outcome.error.message.startswith("Slurm ended the job at its time limit")
+    assert runs_of(late.repo)["hang"]["status"] == "stopped"
+
+
 def processes_of_job(pid: int) -> list[int]:
     """Return a process of a job and those above it up to Slurm's own, which stands first."""
     found = [pid]
@@ -314,7 +350,7 @@ def test_a_node_that_fails_lets_its_points_begin_again(
         with SlurmPool(poll=POLL_S) as pool:
             (future,) = submit_all(pool, sweep)
             wait_until(has_begun(sweep, 0), "the point to begin")
-            (job,) = job_ids(slurm)
+            (job,) = job_ids(slurm, sweep)
             slurm.stop("slurmd", kill=True)
             for pid in processes_of_job(begun(sweep, 0)[0][0]):
                 os.kill(pid, signal.SIGKILL)

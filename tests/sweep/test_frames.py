@@ -166,6 +166,15 @@ def test_columns_that_differ(layout: Layout) -> None:
     assert frame["c"].dtype == "Int64" and frame["c"].iloc[2] == 3
 
 
+def test_a_type_that_shows_late(layout: Layout) -> None:
+    """SWP-12: all of a file says what a column is, not its first megabyte."""
+    sweep = make_sweep(layout, [{"n": 0}], outputs=CSV)
+    text = "x\n" + "12345678\n" * 150_000 + "0.5\n"
+    ended(sweep, 0, files={"results.csv": text})
+    frame = to_dataframe(sweep)
+    assert frame["x"].dtype == "float64" and frame["x"].iloc[-1] == 0.5 and len(frame) == 150_001
+
+
 def test_names_that_are_taken(layout: Layout) -> None:
     """SWP-12: nothing is lost when a file has a column called like a parameter, or like ours."""
     sweep = make_sweep(layout, [{"lr": 0.1, "x": 1}], outputs=CSV)

@@ -53,9 +53,20 @@ def test_a_failed_point_that_ends_well_is_counted_once(fake_clock: FakeClock) ->
     stream = io.StringIO()
     progress = SweepProgress(stream)
     progress.begin(3, Counter(ok=1, failed=2))
+    fake_clock.advance(3.0)
     progress.ended(1, "ok", again=True)
     progress.ended(2, "failed", again=True)
     assert progress.text() == "3 of 3 points: 2 ok, 1 failed"
+
+
+def test_points_that_are_run_again_count_for_the_time_that_is_left(fake_clock: FakeClock) -> None:
+    """SWP-14: the pace is that of what this driver has run."""
+    progress = SweepProgress(io.StringIO())
+    progress.begin(8, Counter(failed=2))
+    fake_clock.advance(4.0)
+    progress.ended(0, "ok", again=True)
+    progress.ended(1, "ok", again=True)
+    assert progress.text() == "2 of 8 points: 2 ok, 12 s left"
 
 
 def test_what_a_point_says_cannot_move_the_cursor(fake_clock: FakeClock) -> None:

@@ -80,7 +80,7 @@ def test_the_metadata_offers_the_console_script_and_extras(wheel: Path) -> None:
         info = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = archive.read(info).decode()
         scripts = archive.read(info.replace("METADATA", "entry_points.txt")).decode()
-    assert "aexp = aexp.cli:main" in scripts
+    assert "aexp = aexp.cli:program" in scripts
     assert f"Version: {aexp.__version__}\n" in metadata
     assert "Requires-Python: >=3.11\n" in metadata
     assert {"Provides-Extra: demo", "Provides-Extra: dev"} <= set(metadata.splitlines())

@@ -41,7 +41,7 @@ _Out = Annotated[
 _Backend = Annotated[
     str | None,
     typer.Option(
-        "--backend", metavar="KIND", help="Where points run: local, joblib, dask or slurm."
+        "--backend", metavar="KIND", help="Where points run: local, joblib, dask, slurm or srun."
     ),
 ]
 _Workers = Annotated[

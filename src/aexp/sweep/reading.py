@@ -160,7 +160,7 @@ def _csv(pa: Any, data: bytes, delimiter: str, as_text: Collection[str]) -> pa.T
     return csv.read_csv(
         pa.BufferReader(data),
         # The type of a column comes from the first block; all of it must have been looked at.
-        read_options=csv.ReadOptions(block_size=len(data) + 1),
+        read_options=csv.ReadOptions(block_size=len(data) + 1, use_threads=False),
         parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(as_text, pa.string())),
     )

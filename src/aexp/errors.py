@@ -293,7 +293,7 @@ class CodeDriftError(AexpError):
     code = "code-drift"
     exit_code = 5
     summary = "The code differs from the code that a queued run was registered with."
-    usual_hint = "check that code out, or let the run record the other: --allow-code-drift"
+    usual_hint = "check that code out, or record the other: `aexp queue run --allow-code-drift`"
 
 
 class NoCommandError(AexpError):

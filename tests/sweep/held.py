@@ -206,4 +206,4 @@ def assert_as_undisturbed(sweep: Sweep, expected: pd.DataFrame) -> None:
     assert [e.status for e in loaded.entries] == ["ok"] * COUNT
     assert loaded.find_failed() == [] and loaded.find_missing(range(COUNT)) == []
     lines = (sweep.folder / "manifest.jsonl").read_bytes().splitlines()
-    assert len({line for line in lines}) == len(lines)
+    assert len(set(lines)) == len(lines)

@@ -200,6 +200,7 @@ class Sweep:
         points = Points(self.folder / POINTS_FILE)
         header = self.manifest.header
         if (points.header.sweep_id, points.header.digest) != (self.sweep_id, header.points_digest):
+            points.close()
             raise CorruptDataError(
                 f"{POINTS_FILE} holds other points than the manifest was written for",
                 hint="take both files from one sweep",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +68,7 @@ class LocalJoblibPool:
         if self._dispatcher is not None:
             self._dispatcher.join()
             self._dispatcher = None
+        self._waiting = queue.SimpleQueue()
 
     def submit(self, task: Task) -> Future[Outcome]:
         """Start a worker for ``task`` when there is room; see :class:`Pool`."""
@@ -82,19 +81,20 @@ class LocalJoblibPool:
         return {}
 
     def _dispatch(self) -> None:
-        """Hand each task to joblib as it comes, until the pool is left."""
-        # Threads, for each waits for a process; all at once, for tasks come one by one.
+        """Let joblib run so many threads, each of which takes one task after the other.
+
+        joblib reads ahead of what it hands out, and would wait for tasks that never come.
+        """
+        # Threads, for each waits for a process.
         parallel = self._joblib.Parallel(
             n_jobs=self.workers, backend="threading", pre_dispatch="all", batch_size=1
         )
-        parallel(self._joblib.delayed(self._run)(job) for job in self._jobs())
+        parallel(self._joblib.delayed(self._serve)() for _ in range(self.workers))
 
-    def _jobs(self) -> Iterator[_Job]:
+    def _serve(self) -> None:
         while (job := self._waiting.get()) is not None:
-            yield job
-        with contextlib.suppress(queue.Empty):
-            while (job := self._waiting.get_nowait()) is not None:
-                job.future.cancel()
+            self._run(job)
+        self._waiting.put(None)  # for the next thread
 
     def _run(self, job: _Job) -> None:
         if self._leaving.is_set() or not job.future.set_running_or_notify_cancel():

@@ -49,7 +49,10 @@ def run_half(repo: Machine, number: int) -> None:
     held.hold(repo)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_the_driver_is_ended_half_way(
     work: Machine, expected: pd.DataFrame, number: signal.Signals
 ) -> None:
@@ -92,6 +95,7 @@ def test_an_os_error_in_one_point(work: Machine, expected: pd.DataFrame) -> None
     assert [len(held.begun(work, n)) for n in range(held.COUNT)] == [1, 1, 2, 1, 1]
 
 
+@pytest.mark.slow
 def test_the_resume_is_killed_too(work: Machine, expected: pd.DataFrame) -> None:
     """SWP-10: kill -9 during a resume, and once more."""
     run_half(work, signal.SIGKILL)
@@ -160,6 +164,7 @@ def test_a_command_is_ended_with_its_worker(work: Machine) -> None:
     assert [e.status for e in sweep.manifest.entries] == ["ok"] * held.COUNT
 
 
+@pytest.mark.slow
 def test_a_torn_line_is_repaired(work: Machine, expected: pd.DataFrame) -> None:
     """SWP-07, trap 58: what a kill tore is dropped, cut off, and its point is not run again."""
     run_half(work, signal.SIGKILL)
@@ -170,6 +175,7 @@ def test_a_torn_line_is_repaired(work: Machine, expected: pd.DataFrame) -> None:
     assert [len(held.done(work, n)) for n in range(held.COUNT)] == [1] * held.COUNT
 
 
+@pytest.mark.slow
 def test_a_second_run_of_a_point_waits_for_the_first(work: Machine) -> None:
     """Trap 61: a worker whose driver died, and that is ending still, is not run over."""
     held.hold(work, 2, 3)
@@ -183,6 +189,7 @@ def test_a_second_run_of_a_point_waits_for_the_first(work: Machine) -> None:
     assert [len(held.done(work, n)) for n in range(held.COUNT)] == [1] * held.COUNT
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal(work: Machine) -> None:
     """SWP-10: the interrupt that the whole process group gets is the driver's affair."""
     held.hold(work, 2, 3)

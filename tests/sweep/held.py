@@ -84,6 +84,8 @@ def make(repo: Machine) -> Machine:
     """Put the work into a repository, and commit it."""
     repo.write("work.py", WORK)
     repo.write("command.py", COMMAND)
+    with (repo / ".gitignore").open("a") as stream:
+        stream.write("begun-*\ndone-*\nhold*\nbreak*\nskip*\n")
     repo.commit_all("Work")
     return repo
 

@@ -304,7 +304,7 @@ def _log_result(attempt: ActiveAttempt, result: object) -> None:
     run = ActiveRun(attempt)
     for name, value in result.items():
         if isinstance(value, int | float) or hasattr(value, "item"):
-            run.log_metric(str(name), value)  # type: ignore[arg-type]  # numpy's scalars too
+            run.log_metric(str(name), value)  # numpy's scalars too
 
 
 def _judged(error: BaseException) -> tuple[Ending, Problem | None]:

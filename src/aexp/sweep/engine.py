@@ -327,7 +327,7 @@ class Sweep:
         driver.harvest()
         todo, again = choose(driver)
         if self._reporter is not None:
-            counts = Counter(entry.status for entry in self.manifest.entries)
+            counts: Counter[str] = Counter(entry.status for entry in self.manifest.entries)
             self._reporter.begin(self.manifest.header.run_count, counts)
         try:
             with ExitStack() as stack:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -47,7 +48,7 @@ class SweepLock:
         self._path = folder / LOCK_FILE
         self._guard = folder / GUARD_FILE
         self._ours = b""
-        self._stop = lambda: None
+        self._stop: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         with file_lock(self._guard):
@@ -84,7 +85,8 @@ class SweepLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop()
+        if self._stop is not None:
+            self._stop()
         _held.discard(self._path)
         with file_lock(self._guard):
             if _read(self._path) == self._ours:

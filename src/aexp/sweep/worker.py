@@ -86,7 +86,7 @@ def _redirect(folder: Path, run_id: int, attempt: int) -> _Tail:
     if reconfigure is not None:
         reconfigure(line_buffering=True)  # a kill loses what is buffered
     tail = _Tail(2)
-    sys.stderr = tail  # type: ignore[assignment]
+    sys.stderr = tail
     return tail
 
 

@@ -56,7 +56,7 @@ def test_another_script_is_refused(installed_repo: Machine) -> None:
     with pytest.raises(SweepConfigError) as caught:
         Sweep.from_manifest(sweep.folder, script)
     assert old is not None and old in str(caught.value) and new in str(caught.value)
-    with pytest.raises(SweepConfigError, match="mission.script"):
+    with pytest.raises(SweepConfigError, match=r"mission\.script"):
         Sweep.from_manifest(sweep.folder)
     assert len(Manifest.load(sweep.folder)) == 0
 
@@ -89,7 +89,7 @@ def test_a_watched_file_counts_too(installed_repo: Machine) -> None:
     """SWP-09, SWP-16: `watch:` lists more files; one that is gone has changed as well."""
     sweep = planned(installed_repo)
     installed_repo.write("model.py", "size = 4\n")
-    with pytest.raises(SweepConfigError, match="model.py is not what"):
+    with pytest.raises(SweepConfigError, match=r"model\.py is not what"):
         Sweep.from_manifest(sweep.folder)
     (installed_repo / "model.py").unlink()
     with pytest.raises(SweepConfigError, match="the file is gone"):
@@ -100,6 +100,6 @@ def test_a_script_must_be_there_to_begin_with(installed_repo: Machine) -> None:
     """SWP-09: a digest of nothing would guard nothing; nothing is left behind to stumble over."""
     spec = {"command": "true", "script": "gone.py", "parameters": {"grid": {"n": [1]}}}
     sweep = Sweep(spec, out=installed_repo / "sweep", repo_root=installed_repo)
-    with pytest.raises(SweepConfigError, match="gone.py"):
+    with pytest.raises(SweepConfigError, match=r"gone\.py"):
         sweep.run()
     assert not (installed_repo / "sweep/manifest.jsonl").exists()

@@ -69,7 +69,7 @@ def test_a_damaged_output_is_reported(work: Machine, damage: str) -> None:
         path.unlink()
     else:
         path.write_bytes(data[:-1] if damage == "shorter" else data[::-1])
-    with pytest.warns(MissingOutputWarning, match="out/1/t.csv"):
+    with pytest.warns(MissingOutputWarning, match=r"out/1/t\.csv"):
         resumed = held.resumed(work)
     assert [(d.run_id, d.path) for d in resumed.damaged] == [(1, "out/1/t.csv")]
     assert counts(work) == [1] * held.COUNT

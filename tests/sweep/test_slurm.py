@@ -399,6 +399,8 @@ def test_what_settings_say(installed_repo: Machine, monkeypatch: pytest.MonkeyPa
     assert (pool.name, pool.workers) == ("slurm", 7)
     with pytest.raises(SweepConfigError, match="may not have 'job_name'"):
         SlurmPool(sbatch={"job_name": "x"})
+    with pytest.raises(SweepConfigError, match="whole number from 1"):
+        SlurmPool(workers=0)
     with pytest.raises(SweepConfigError, match="within an allocation"):
         open_pool({"kind": "srun"}, layout)
     monkeypatch.setitem(sys.modules, "submitit", None)

@@ -91,6 +91,8 @@ class SlurmPool:
         detach: bool = False,
         poll: float = 2.0,
     ) -> None:
+        if workers < 1:
+            raise SweepConfigError(f"workers is a whole number from 1, not {workers!r}")
         self.workers = self.window = workers
         self._detach = detach
         self._poll = max(0.05, float(poll))
@@ -248,9 +250,14 @@ class SlurmPool:
             with contextlib.suppress(NoAnswerError):
                 states = jobs_named({job.batch.job_name for job in self._jobs})
         for job in list(self._jobs):
-            told = harvest(job.task)
-            if told is None or told.status == "stopped":
-                told = None if states is None else self._judge(job, told, states)
+            try:
+                told = harvest(job.task)
+                if told is None or told.status == "stopped":
+                    told = None if states is None else self._judge(job, told, states)
+            except (AexpError, OSError) as error:  # a disk that takes nothing more ends the sweep
+                job.future.set_exception(error)
+                self._drop(job)
+                continue
             if told is not None:
                 self._finish(job, told)
 
@@ -278,13 +285,16 @@ class SlurmPool:
         return lost(job.task, "Lost", f"job {job.id} ended without an outcome; {word}")
 
     def _finish(self, job: _Job, outcome: Outcome) -> None:
-        with self._condition:
-            self._jobs.remove(job)
-            last = all(other.batch.name != job.batch.name for other in self._jobs)
-        if last:
+        if self._drop(job):
             forget_batch(job.task.folder, job.batch)
         if not job.future.done():
             job.future.set_result(outcome)
+
+    def _drop(self, job: _Job) -> bool:
+        """Look after a job no longer; return whether it was the last of its batch."""
+        with self._condition:
+            self._jobs.remove(job)
+            return all(other.batch.name != job.batch.name for other in self._jobs)
 
     def _give_up(self, error: Exception, due: list[tuple[Task, Future[Outcome]]]) -> None:
         """Put off what Slurm does not take beside what it has; or say that it takes nothing."""

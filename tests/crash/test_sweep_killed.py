@@ -123,7 +123,7 @@ def test_the_folder_is_moved(work: Machine, expected: pd.DataFrame) -> None:
 
 
 def test_two_resumes_at_once(work: Machine, expected: pd.DataFrame) -> None:
-    """SWP-10, trap 61: the second is refused by a lock that names its owner, and changes nothing."""
+    """SWP-10, trap 61: the second is refused by a lock that names its owner; nothing changes."""
     run_half(work, signal.SIGKILL)
     held.hold(work, 3)
     with held.driver(work, held.RESUME) as child:

@@ -7,7 +7,6 @@ done: so that a test can tell what ran twice, and that the end is what it would 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time

@@ -59,7 +59,7 @@ def test_the_tail_of_any_bytes(tmp_path) -> None:  # type: ignore[no-untyped-def
 
 def test_output_streams_live(installed_repo: Machine) -> None:
     """QUE-04: what the command prints comes at once, on the stream it was printed to."""
-    code = "import sys, time\nprint('now')\nsys.stderr.write('too\\n')\ntime.sleep(60)\n"
+    code = "import sys, time\nsys.stderr.write('too\\n')\nprint('now')\ntime.sleep(60)\n"
     installed_repo.write("slow.py", code)
     with_command(installed_repo, f"{PYTHON} slow.py")
     (job_id,) = queue(installed_repo, "--sp", "seed=0")

@@ -226,18 +226,23 @@ class Running:
         self._args = args
         self._process = process
 
-    def result(self, *, timeout: float = TIMEOUT_S) -> GitResult:
-        """Wait for the answer.
+    def result(self, *, check: bool = True, timeout: float = TIMEOUT_S) -> GitResult:
+        """Wait for the answer; to be called once.
+
+        Args:
+            check: raise when git exits non-zero.
+            timeout: seconds.
 
         Raises:
-            GitError: git timed out or failed.
+            GitError: git timed out, or (with ``check``) failed.
         """
         try:
             out, err = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.stop()
             raise _too_slow(self._args, timeout) from None
-        return self._git.judged(_result(self._process.returncode, out, err), self._args)
+        result = _result(self._process.returncode, out, err)
+        return self._git.judged(result, self._args) if check else result
 
     def stop(self) -> None:
         """End it, when nobody wants the answer any more."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from aexp.errors import NotFoundError, StorageError
-from aexp.git import Git, GitResult
+from aexp.git import Git, GitResult, Running
 from aexp.storage.state import NO_FILE, file_states
 from aexp.storage.whole import read_whole
 
@@ -192,6 +192,23 @@ class GitTree:
         self.label = commit or "index"
         self._objects: dict[str, str] = {}
         self._listings: dict[str, list[_Listed]] = {}
+        self._begun: dict[str, Running] = {}
+
+    def begin(self, *places: str) -> None:
+        """Ask git already for what it has at or below ``places``, and do not wait.
+
+        Raises:
+            GitError: git cannot be started.
+        """
+        for place in places:
+            if place not in self._listings and place not in self._begun:
+                self._begun[place] = self._git.begin(*self._command(_pathspec(place)))
+
+    def stop(self) -> None:
+        """End what was begun and nobody waits for any more."""
+        for running in self._begun.values():
+            running.stop()
+        self._begun = {}
 
     def files(self, folder: str) -> list[str]:
         """See :meth:`Tree.files`."""
@@ -215,17 +232,23 @@ class GitTree:
         """Return all that git has at or below ``place``; it is asked once."""
         known = self._listings.get(place)
         if known is None:
-            known = self._listings[place] = list(self._ask(_pathspec(place)))
+            known = self._listings[place] = list(self._ask(place))
         return known
 
-    def _ask(self, where: tuple[str, ...]) -> Iterator[_Listed]:
+    def _command(self, where: tuple[str, ...]) -> tuple[str, ...]:
         if self._commit is None:
-            command = ("ls-files", "-s", "-z", *where)
+            return ("ls-files", "-s", "-z", *where)
+        return ("ls-tree", "-r", "-z", "--full-tree", self._commit, *where)
+
+    def _ask(self, place: str) -> Iterator[_Listed]:
+        begun = self._begun.pop(place, None)
+        if begun is None:
+            answer = self._git.run(*self._command(_pathspec(place)))
         else:
-            command = ("ls-tree", "-r", "-z", "--full-tree", self._commit, *where)
+            answer = begun.result()
         staged = self._commit is None
         # Taken apart by place, in one go: there may be a hundred thousand.
-        for field in os.fsdecode(self._git.run(*command).stdout).split("\0"):
+        for field in os.fsdecode(answer.stdout).split("\0"):
             meta, _, path = field.partition("\t")
             if staged and path:  # mode, object id, stage
                 yield _Listed(path, meta[:6], meta[7:-2], meta[-1])

@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     be_lenient()
     # What a command reads, it keeps until it ends: looking for garbage in it only takes time.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(1_000_000, 50, 100)
     try:
         try:
             code = _run(arguments)

@@ -8,6 +8,7 @@ the local runs and the entries that are in the work tree alone are then facts ab
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from array import array
@@ -26,13 +27,13 @@ from aexp.ledger.store import NO_LEDGER, Ledger, read_ledger
 from aexp.model.citation import BadCitation, Citation, JobCitation, parse_citations
 from aexp.model.entry import LedgerEntry
 from aexp.model.status import TERMINAL_STATUSES
-from aexp.repo import LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
+from aexp.repo import KB_DIR_REL, LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, read_policy
 from aexp.runs_index import Indexes, KnownRun, read_indexes
 from aexp.tree import UNMERGED, GitTree, Tree, WorkTree, unmerged_in
 from aexp.validate.batches import Batches, Candidate
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
-from aexp.validate.staged import removed_entries, waiting_entries
+from aexp.validate.staged import ask_removed, removed_entries, waiting_entries
 from aexp.workspace.heads import WORTH_A_PROCESS, RunHead, Sent, head_of
 from aexp.workspace.store import RunStore
 
@@ -187,15 +188,20 @@ def gather(
         staged: git's index, when it is to be judged instead of ``tree``.
     """
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
-    git = Git(layout.root) if on_disk and layout.git_dir is not None else None
-    unmerged = git.begin(*UNMERGED) if git is not None else None
-    asked = _ask_status(git) if git is not None and mode == "full" else None
-    try:
+    has_git = layout.git_dir is not None
+    unmerged = asked = None
+    with contextlib.ExitStack() as stack:
+        if on_disk and has_git:
+            git = Git(layout.root)
+            stack.callback((unmerged := git.begin(*UNMERGED)).stop)
+            if mode == "full":
+                stack.callback((asked := _ask_status(git)).stop)
+        elif staged is not None:
+            stack.callback(staged.stop)
+            staged.begin(*(folder.partition("/")[0] for folder in (KB_DIR_REL, LEDGER_DIR_REL)))
+            if mode == "full" and has_git:
+                stack.callback((asked := ask_removed(layout)).stop)
         return _gather(layout, tree, mode, strict_runs, staged, on_disk, unmerged, asked)
-    finally:
-        for running in (unmerged, asked):
-            if running is not None:
-                running.stop()
 
 
 def _gather(
@@ -236,8 +242,8 @@ def _gather(
     policy, policy_problem = _policy(seen)
     uncommitted = frozenset(waiting.paths.values())
     gone: Iterable[str] = ()
-    if look_at_git and staged:
-        gone = removed_entries(layout)
+    if look_at_git and staged and asked is not None:
+        gone = removed_entries(asked)
     elif look_at_git and asked is not None:
         gone = uncommitted = _uncommitted(asked)
     return Facts(

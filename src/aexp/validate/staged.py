@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from aexp.git import Git
+from aexp.git import Git, Running
 from aexp.ledger.judge import entry_job_id, is_run_file, judge
 from aexp.ledger.store import Ledger
 from aexp.model.entry import LedgerEntry
@@ -42,11 +42,16 @@ def waiting_entries(layout: Layout, index: GitTree, ledger: Ledger) -> Ledger:
     return Ledger.of(entries, paths)
 
 
-def removed_entries(layout: Layout) -> list[str]:
-    """Return the files of the ledger that HEAD has and the index has not; none without a HEAD."""
-    found = Git(layout.root, index_file=hook_index_file()).run(
+def ask_removed(layout: Layout) -> Running:
+    """Ask git for the files of the ledger that HEAD has and the index has not."""
+    return Git(layout.root, index_file=hook_index_file()).begin(
         "diff-index", "--cached", "--name-only", "--diff-filter=D", "--no-renames", "-z",
-        "HEAD", "--", LEDGER_DIR_REL, check=False,
+        "HEAD", "--", LEDGER_DIR_REL,
     )  # fmt: skip
+
+
+def removed_entries(asked: Running) -> list[str]:
+    """Return git's answer to :func:`ask_removed`; nothing without a HEAD."""
+    found = asked.result(check=False)
     fields = found.stdout.split(b"\0") if found.returncode == 0 else []
     return [os.fsdecode(field) for field in fields if field]

@@ -146,6 +146,12 @@ def test_an_axis_may_be_written_as_for_the_queue(load: Any) -> None:
     )
 
 
+def test_values_that_only_look_alike_are_not_the_same() -> None:
+    """Trap 16: a number, its text, a float and a boolean are four points of an axis."""
+    values = [1, "1", 1.0, True, "True", None, "None"]
+    assert len(list(draw(spec_from({"parameters": {"grid": {"a": values}}}))[1])) == 7
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 import aexp
-from aexp.cli import app, main, output, program
+from aexp.cli import app, output, program
 from aexp.errors import (
     AexpError,
     CommandNotExecutableError,

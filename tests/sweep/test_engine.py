@@ -39,9 +39,7 @@ def mission(repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repo.path)
 
 
-def test_the_snippet_of_the_seed(
-    installed_repo: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_snippet_of_the_seed(installed_repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """SWP-01: as it is typed there, with only imports and names changed."""
     mission(installed_repo, monkeypatch)
     with LocalJoblibPool(workers=2) as pool:

@@ -158,7 +158,7 @@ def test_misplaced_files(installed_repo: Machine, runs: tuple[str, str]) -> None
     paths = {path for code, _, path in found(report) if code == "ledger.stray"}
     wanted = {*stray, f"{wrong}/{runs[0]}.json", "link.json", f"copy/deep/{runs[0]}.json"}
     assert paths == {f".aexp/ledger/{name}" for name in wanted}
-    installed_repo.write(".aexp/ledger/sweeps/S001.json", "{}")
+    installed_repo.write(".aexp/ledger/workflows/W001.json", "{}")
     assert sorted(p[2] for p in found(verify(installed_repo))) == sorted(paths)
 
 

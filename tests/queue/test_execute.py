@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 
 import pytest
@@ -17,7 +18,7 @@ def test_the_end_of_a_failed_runs_output_is_kept(installed_repo: Machine) -> Non
     """QUE-04: its last 2 KB stand in its document, whole characters only; the log has all."""
     script = "import sys\nprint('é' * 3000 + 'boom', end='', file=sys.stderr)\nexit(3)\n"
     installed_repo.write("fail.py", script)
-    with_command(installed_repo, f"{PYTHON} fail.py")
+    with_command(installed_repo, f"{shlex.quote(PYTHON)} fail.py")
     (job_id,) = queue(installed_repo, "--sp", "seed=0")
     worker(installed_repo, check=False).require(10)
     document = record(installed_repo, job_id).document
@@ -61,7 +62,7 @@ def test_output_streams_live(installed_repo: Machine) -> None:
     """QUE-04: what the command prints comes at once, on the stream it was printed to."""
     code = "import sys, time\nsys.stderr.write('too\\n')\nprint('now')\ntime.sleep(60)\n"
     installed_repo.write("slow.py", code)
-    with_command(installed_repo, f"{PYTHON} slow.py")
+    with_command(installed_repo, f"{shlex.quote(PYTHON)} slow.py")
     (job_id,) = queue(installed_repo, "--sp", "seed=0")
     process = start(installed_repo, PYTHON, "-m", "aexp", "queue", "run")
     assert process.stdout is not None
@@ -83,7 +84,7 @@ def test_what_the_command_finds(installed_repo: Machine) -> None:
         "run.log_metric('loss', 0.5)\nprint(run.job_id == os.environ['AEXP_JOB_ID'])\n"
         "assert sys.stdin.read() == ''\n",
     )
-    with_command(installed_repo, f"{PYTHON} train.py")
+    with_command(installed_repo, f"{shlex.quote(PYTHON)} train.py")
     (job_id,) = queue(installed_repo, "--sp", "seed=0")
     folder = installed_repo / "kb"
     done = installed_repo.aexp_fast("queue", "worker", cwd=folder)
@@ -166,7 +167,7 @@ def test_a_terminal_is_not_needed(installed_repo: Machine) -> None:
     """QUE-01: a worker without standard streams works through the queue all the same."""
     with_command(installed_repo, 'echo {seed}; read x; test -z "$x"')
     (job_id,) = queue(installed_repo, "--sp", "seed=0")
-    closed = f"exec {PYTHON} -m aexp queue worker <&- >&- 2>&-"
+    closed = f"exec {shlex.quote(PYTHON)} -m aexp queue worker <&- >&- 2>&-"
     process = start(installed_repo, "/bin/sh", "-c", closed)
     process.communicate(timeout=30)
     until(lambda: record(installed_repo, job_id).status != "running")

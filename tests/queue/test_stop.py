@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import time
 from typing import Any
@@ -23,7 +24,7 @@ SLEEP = "import os\nopen('pid.txt', 'w').write(str(os.getpid()))\ntime.sleep(300
 def begin(machine: Machine, program: str) -> tuple[list[str], subprocess.Popen[bytes], int]:
     """Start a worker on two runs; return them, it, and the process of the first one's program."""
     machine.write("sleep.py", program + SLEEP)
-    with_command(machine, f"test {{seed}} = 1 || {PYTHON} sleep.py")
+    with_command(machine, f"test {{seed}} = 1 || {shlex.quote(PYTHON)} sleep.py")
     ids = queue(machine, "--sweep", "seed=0..1")
     process = start_worker(machine)
     pid = pid_in(machine / "pid.txt")

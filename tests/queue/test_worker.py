@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -97,7 +98,7 @@ def test_no_lock_is_held_while_a_run_computes(installed_repo: Machine) -> None:
 
 def test_a_worker_goes_on_until_nothing_waits(installed_repo: Machine) -> None:
     """QUE-03: runs that are queued while it works are run too."""
-    more = f"{PYTHON} -m aexp queue add -e E001 --sp seed=1 --command '{NOTE}'"
+    more = f"{shlex.quote(PYTHON)} -m aexp queue add -e E001 --sp seed=1 --command '{NOTE}'"
     with_command(installed_repo, f"{NOTE}; {more}")
     ids = queue(installed_repo, "--sp", "seed=0")
     worker(installed_repo)

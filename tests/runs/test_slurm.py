@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tests.support.sealed import CHECKOUT
 from tests.support.slurm import Slurm, wait_until
 
 pytestmark = pytest.mark.service
-AEXP = f"{sys.executable} -m aexp"
+PYTHON = shlex.quote(sys.executable)
+AEXP = f"{PYTHON} -m aexp"
 
 
 def runs_of(repo: Machine) -> list[dict[str, Any]]:
@@ -42,7 +44,7 @@ def test_of_two_ranks_of_a_job_step_the_first_owns_the_run(
     job = submit(
         slurm,
         installed_repo,
-        f'srun --ntasks=2 {AEXP} run --sp a=1 -- {sys.executable} -c "{code}"',
+        f'srun --ntasks=2 {AEXP} run --sp a=1 -- {PYTHON} -c "{code}"',
         "--ntasks=2",
     )
     assert slurm.wait(job, "COMPLETED", "FAILED") == "COMPLETED"
@@ -65,7 +67,7 @@ def test_a_requeued_job_tries_its_run_again(slurm: Slurm, installed_repo: Machin
     job = submit(
         slurm,
         installed_repo,
-        f'srun {AEXP} run --sp a=1 -- {sys.executable} -c "{code}"',
+        f'srun {AEXP} run --sp a=1 -- {PYTHON} -c "{code}"',
         "--requeue",
     )
 

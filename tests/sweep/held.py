@@ -7,6 +7,7 @@ done: so that a test can tell what ran twice, and that the end is what it would 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -68,7 +69,7 @@ def spec(*, command: bool = False, workers: int = 2) -> dict[str, Any]:
     numbers = {"grid": {"n": list(range(COUNT))}}
     work: dict[str, Any] = {"callable": "work:point"}
     if command:
-        work = {"command": f"{sys.executable} command.py {{n}} {{lr}}"}
+        work = {"command": f"{shlex.quote(sys.executable)} command.py {{n}} {{lr}}"}
     return {
         "script": "work.py",
         "parameters": {"product": [numbers, lr]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ json.dump({k: v for k, v in os.environ.items() if k.startswith("AEXP_")}, open(s
 def mission(repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a repository like the one that the seed has in mind, and go there."""
     repo.write("mission.script", MISSION)
-    repo.write("sweep.yaml", f"command: {sys.executable} mission.script {{sma}} env-{{run_id}}.txt\n"  # noqa: E501
+    repo.write("sweep.yaml", f"command: {shlex.quote(sys.executable)} mission.script {{sma}} env-{{run_id}}.txt\n"  # noqa: E501
                "parameters: {monte_carlo: {n: 3, parameters: {sma: {uniform: [7000, 8000]}}}}\n"
                "outputs: {table: states.csv}\n")  # fmt: skip
     repo.commit_all("Mission")

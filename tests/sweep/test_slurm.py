@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -253,7 +254,7 @@ def test_steps_of_an_allocation(slurm: Slurm, installed_repo: Machine) -> None:
     sweep = plan(installed_repo, "ok", "fail", "hang")
     code = STEPS.format(folder=str(sweep.folder), root=str(sweep.layout.root))
     script = slurm.folder / "steps.sh"
-    script.write_text(f"#!/bin/bash\nexec {sys.executable} - <<'END'\n{code}\nEND\n")
+    script.write_text(f"#!/bin/bash\nexec {shlex.quote(sys.executable)} - <<'END'\n{code}\nEND\n")
     log = slurm.folder / "steps.log"
     job = slurm.run(
         *("sbatch", "--parsable", "--ntasks=3", f"--output={log}", str(script)), cwd=CHECKOUT

@@ -92,7 +92,7 @@ def test_an_array_of_many(installed_repo: Machine, monkeypatch: pytest.MonkeyPat
     ids = queue(installed_repo, "--sweep", "seed=0..6", "--no-commit")
     text = script(installed_repo, "--runner", "slurm")
     assert "#SBATCH --array=0-2\n" in text
-    echo = re.sub(r"^exec \S+ -m aexp run-queued", "echo", text, flags=re.MULTILINE)
+    echo = re.sub(r"^exec .+? -m aexp run-queued", "echo", text, flags=re.MULTILINE)
     found = [
         run_command(
             ["bash"], cwd=tmp, input=echo, env={"SLURM_ARRAY_TASK_ID": str(task)}

@@ -33,7 +33,8 @@ json.dump({k: v for k, v in os.environ.items() if k.startswith("AEXP_")}, open(s
 def mission(repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a repository like the one that the seed has in mind, and go there."""
     repo.write("mission.script", MISSION)
-    repo.write("sweep.yaml", f"command: {shlex.quote(sys.executable)} mission.script {{sma}} env-{{run_id}}.txt\n"  # noqa: E501
+    command = f"{shlex.quote(sys.executable)} mission.script {{sma}} env-{{run_id}}.txt"
+    repo.write("sweep.yaml", f"command: {json.dumps(command)}\n"
                "parameters: {monte_carlo: {n: 3, parameters: {sma: {uniform: [7000, 8000]}}}}\n"
                "outputs: {table: states.csv}\n")  # fmt: skip
     repo.commit_all("Mission")

@@ -56,7 +56,10 @@ def _packages_read() -> dict[str, str]:
 
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        try:
+            name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+        except (LookupError, OSError, TypeError):  # a broken installation, in any finder's words
+            continue
         if name and version:
             found.setdefault(_normal(name), version)
     return found

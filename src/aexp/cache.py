@@ -66,6 +66,8 @@ class Shelf(Generic[H]):
         cache: where they are kept; None remembers nothing.
         rows: the heads that were kept, by group.
         files: how many files one name stands for; their states are compared together.
+        with_bodies: whether bodies are asked for, and so kept. Without, a group that has changed
+            is kept without its bodies; who asks for them later has its files read once more.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Shelf(Generic[H]):
     cache: Cache | None
     rows: Rows
     files: int = 1
+    with_bodies: bool = True
     _new: dict[str, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
     _new_facts: int = 0
     _bodies: Rows | None = None
@@ -94,7 +97,7 @@ class Shelf(Generic[H]):
         """
         row = self.rows.get(group)
         known = [] if row is None else self._decode(row[1])
-        if row is None or not known:
+        if row is None or not known or (self.with_bodies and not self._has_bodies(group)):
             return [None] * len(names)
         if row[0] == seen.tobytes() and [head.name for head in known] == names:
             return list(known)
@@ -123,6 +126,14 @@ class Shelf(Generic[H]):
         except msgspec.MsgspecError:
             return []
 
+    def _has_bodies(self, group: str) -> bool:
+        if self.cache is None:
+            return False
+        if self._bodies is None:
+            self._bodies = self.cache.load(_bodies_of(self.kind))
+        kept = self._bodies.get(group)
+        return kept is not None and kept[0] == self.rows[group][0]
+
     def keep(
         self,
         group: str,
@@ -145,10 +156,12 @@ class Shelf(Generic[H]):
         states = array("q", seen)
         all_settled = are_all_settled(states)
         bodies: list[bytes] = []
-        old = self._bodies_in(group) if len(fresh) < len(heads) else {}
+        wanted = self.with_bodies and len(fresh) < len(heads)
+        old = self._bodies_in(group) if wanted else {}
         for i, head in enumerate(heads):
             is_fresh = head.name in fresh
-            body = fresh[head.name] if is_fresh else old.get(head.name)
+            known = old.get(head.name) if self.with_bodies else b""
+            body = fresh[head.name] if is_fresh else known
             own = () if all_settled else states[i * width : (i + 1) * width]
             if body is None or (is_fresh and not are_settled(own)):
                 states[i * width : (i + 1) * width] = array("q", [_UNKNOWN] * width)
@@ -182,14 +195,10 @@ class Shelf(Generic[H]):
         return known
 
     def _read_bodies(self, group: str) -> dict[str, bytes]:
-        if self.cache is None or group not in self.rows:
+        if group not in self.rows or not self._has_bodies(group):
             return {}
-        if self._bodies is None:
-            self._bodies = self.cache.load(_bodies_of(self.kind))
-        states, facts = self.rows[group]
-        kept = self._bodies.get(group)
-        if kept is None or kept[0] != states:
-            return {}
+        assert self._bodies is not None
+        facts, kept = self.rows[group][1], self._bodies[group]
         try:
             bodies = msgspec.msgpack.decode(kept[1], type=list[bytes])
         except msgspec.MsgspecError:
@@ -211,6 +220,7 @@ class Shelf(Generic[H]):
             return
         heads = {group: (new[0], new[1]) for group, new in self._new.items()}
         bodies = {group: (new[0], new[2]) for group, new in self._new.items()}
+        bodies = bodies if self.with_bodies else {}
         self.cache.save({self.kind: (heads, gone), _bodies_of(self.kind): (bodies, gone)})
 
 
@@ -239,6 +249,7 @@ def shelf(
     *,
     files: int = 1,
     large: bool = False,
+    bodies: bool = True,
 ) -> Shelf[H]:
     """Return what is remembered of ``count`` names of one kind; nothing in a small repository.
 
@@ -249,12 +260,14 @@ def shelf(
         count: how many names there are.
         files: how many files one name stands for.
         large: whether the repository is, whatever ``count`` says.
+        bodies: whether anybody will ask for more than the heads.
     """
     if layout is None or not count:
-        return Shelf(kind, head, None, {}, files)
+        return Shelf(kind, head, None, {}, files, bodies)
     large = large or count >= MANY or (layout.root / CACHE_REL).is_file()
     cache = open_cache(layout) if large else None
-    return Shelf(kind, head, cache, cache.load(kind) if cache is not None else {}, files)
+    rows = cache.load(kind) if cache is not None else {}
+    return Shelf(kind, head, cache, rows, files, bodies)
 
 
 def grouped(names: Iterable[str], group_of: Callable[[str], str]) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from tests.support.machines import Machine
 
 PATH = ".aexp/index.sqlite"
 VERBS = (
+    ("list-runs",),
     ("list-runs", "--format", "json"),
     ("validate", "--format", "json"),
     ("status", "--format", "json"),

@@ -141,7 +141,7 @@ def list_runs(
     links = Links()
     views = [
         view
-        for view in all_runs(open_for_reading())
+        for view in all_runs(open_for_reading(), bodies=format == "json" or bool(tag))
         if (experiment is None or experiment == links.experiment(view.packed_link))
         and (hypothesis is None or hypothesis == links[view.packed_link].get("hypothesis_id"))
         and (not statuses or view.status in statuses)

@@ -95,7 +95,9 @@ def _parse_all(
     tree: Tree, kinds: Mapping[str, Kind], layout: Layout | None, large: bool
 ) -> Iterator[Artifact]:
     """Yield the artifacts at the paths of ``kinds``, those that are remembered unread."""
-    kept = shelf(layout, f"artifact {tree.label}", _Remembered, len(kinds), large=large)
+    kept = shelf(
+        layout, f"artifact {tree.label}", _Remembered, len(kinds), large=large, bodies=False
+    )
     if not kept.is_kept:
         for path, data in tree.read_many(kinds):
             yield parse_artifact(kinds[path], path, data)

@@ -189,7 +189,7 @@ class _Proved:
         self._folder = f"{store.workspace}{os.sep}"
         self._context = context
         self._shelf: Shelf[_Right] = shelf(
-            store.layout, "promoted", _Right, len(ids), files=len(_LOOKED_AT)
+            store.layout, "promoted", _Right, len(ids), files=len(_LOOKED_AT), bodies=False
         )
         self._count = len(ids)
         self._groups = grouped(ids, lambda job_id: job_id[:2]) if self._shelf.is_kept else {}

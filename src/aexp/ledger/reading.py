@@ -113,13 +113,21 @@ class Reading:
         find_leaks: look for secrets too; what is kept in the cache always has been looked at.
         layout: whose cache there is; None for none.
         count: how many files there are.
+        bodies: whether more than the heads of many is going to be asked for.
     """
 
-    def __init__(self, tree: Tree, find_leaks: bool, layout: Layout | None, count: int) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        find_leaks: bool,
+        layout: Layout | None,
+        count: int,
+        bodies: bool = True,
+    ) -> None:
         # Of one path, the work tree and git's index may each have another content.
         kind = "entry" if tree.label == WorkTree.label else "entry in git"
         self._tree = tree
-        self._shelf = shelf(layout, kind, EntryHead, count)
+        self._shelf = shelf(layout, kind, EntryHead, count, bodies=bodies)
         self._find_leaks = find_leaks or self._shelf.is_kept
         self.entries: dict[str, LedgerEntry] = {}
 
@@ -127,7 +135,7 @@ class Reading:
         """Yield the head of each file."""
         if not self._shelf.is_kept:
             names = [path[len(PREFIX) :] for path in paths]
-            yield from self._judge(names, keep_bodies=False)[0]
+            yield from self._judge(names, is_kept=False)[0]
             return
         groups = grouped((path[len(PREFIX) :] for path in paths), _group)
         seen = {g: self._tree.states(PREFIX + n for n in names) for g, names in groups.items()}
@@ -139,7 +147,7 @@ class Reading:
             for name, head in zip(names, known[g], strict=True)
             if head is None
         ]
-        fresh, bodies = self._judge(unread, keep_bodies=True)
+        fresh, bodies = self._judge(unread, is_kept=True)
         judged = {head.name: head for head in fresh}
         for g, names in groups.items():
             heads = known[g]
@@ -153,17 +161,17 @@ class Reading:
         self._shelf.save(groups, len(paths))
 
     def _judge(
-        self, names: Sequence[str], *, keep_bodies: bool
+        self, names: Sequence[str], *, is_kept: bool
     ) -> tuple[list[EntryHead], dict[str, bytes]]:
         """Read and judge files, half of many in a second process where there is a core for it."""
         if len(names) < WORTH_A_PROCESS or not can_work_beside():
-            return self._judge_here(names, keep_bodies)
+            return self._judge_here(names, is_kept)
         middle = len(names) // 2
-        with working_beside(lambda: self._judge_there(names[middle:], keep_bodies)) as result:
-            heads, bodies = self._judge_here(names[:middle], keep_bodies)
+        with working_beside(lambda: self._judge_there(names[middle:], is_kept)) as result:
+            heads, bodies = self._judge_here(names[:middle], is_kept)
             theirs = result()
         if theirs is None:  # it was killed
-            more = self._judge_here(names[middle:], keep_bodies)
+            more = self._judge_here(names[middle:], is_kept)
         else:
             decoded = msgspec.msgpack.decode(theirs[0], type=list[EntryHead])
             more = decoded, dict(zip(*theirs[1:], strict=True))
@@ -171,17 +179,17 @@ class Reading:
         return [*heads, *more[0]], bodies
 
     def _judge_there(
-        self, names: Sequence[str], keep_bodies: bool
+        self, names: Sequence[str], is_kept: bool
     ) -> tuple[bytes, list[str], list[bytes]]:
-        heads, bodies = self._judge_here(names, keep_bodies)
+        heads, bodies = self._judge_here(names, is_kept)
         return msgspec.msgpack.encode(heads), list(bodies), list(bodies.values())
 
     def _judge_here(
-        self, names: Sequence[str], keep_bodies: bool
+        self, names: Sequence[str], is_kept: bool
     ) -> tuple[list[EntryHead], dict[str, bytes]]:
         heads: list[EntryHead] = []
         bodies: dict[str, bytes] = {}
-        encode = msgspec.msgpack.encode
+        encode, with_bodies = msgspec.msgpack.encode, self._shelf.with_bodies
         for path, data in self._tree.read_many(PREFIX + name for name in names):
             job_id = entry_job_id(path)
             entry, problems = (
@@ -190,10 +198,10 @@ class Reading:
             )  # fmt: skip
             head = head_of(path, job_id or "", entry, problems)
             heads.append(head)
-            if keep_bodies:
+            if is_kept:
                 with contextlib.suppress(OverflowError, ValueError, TypeError):
                     if not isinstance(data, OSError):
-                        bodies[head.name] = encode(entry)
+                        bodies[head.name] = encode(entry) if with_bodies else b""
             elif entry is not None:
                 self.entries[entry["job_id"]] = entry
         return heads, bodies

@@ -44,7 +44,9 @@ NO_LEDGER: Final = Ledger({}, {}, {}, ())
 """The ledger without an entry."""
 
 
-def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = None) -> Ledger:
+def read_ledger(
+    tree: Tree, *, find_leaks: bool = True, layout: Layout | None = None, bodies: bool = True
+) -> Ledger:
     """Read every entry of ``tree``.
 
     A file that is no entry is a problem in the result; nothing it holds can raise.
@@ -54,11 +56,12 @@ def read_ledger(tree: Tree, *, find_leaks: bool = True, layout: Layout | None = 
         find_leaks: look for secrets too (``ledger.unsanitized``), which listings need not do.
         layout: the repository that ``tree`` is a view of; what its cache remembers of unchanged
             files is not read again. None reads every file.
+        bodies: whether many entries are going to be asked for whole, and not by their heads only.
     """
     paths = tree.files(LEDGER_DIR_REL)
     candidates = [path for path in paths if is_run_file(path)]
     conflicted = set(tree.conflicted(LEDGER_DIR_REL)) if candidates else set()
-    reading = Reading(tree, find_leaks, layout, len(candidates))
+    reading = Reading(tree, find_leaks, layout, len(candidates), bodies)
     heads: dict[str, EntryHead] = {}
     problems: list[LedgerProblem] = []
     for head in reading.heads(candidates):

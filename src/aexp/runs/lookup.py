@@ -16,22 +16,30 @@ from aexp.workspace.heads import WORTH_A_PROCESS, Heads
 from aexp.workspace.store import RunStore
 
 
-def all_runs(layout: Layout, ledger: Ledger | None = None) -> Iterator[RunView]:
-    """Yield every run of ledger and run store, sorted by id (LED-11)."""
-    heads = RunStore(layout).heads()
-    filed = ledger or _read_beside(layout, heads)
+def all_runs(
+    layout: Layout, ledger: Ledger | None = None, *, bodies: bool = True
+) -> Iterator[RunView]:
+    """Yield every run of ledger and run store, sorted by id (LED-11).
+
+    Args:
+        layout: the repository.
+        ledger: its ledger, when it has been read.
+        bodies: whether many are going to be asked for what a listing does not show.
+    """
+    heads = RunStore(layout).heads(bodies=bodies)
+    filed = ledger or _read_beside(layout, heads, bodies)
     load = filed.entries.__getitem__
     here = {head.name: head for head in heads}
     for job_id in sorted({*filed.heads, *here}):
         yield RunView(job_id, here.get(job_id), filed.heads.get(job_id), heads.record, load)
 
 
-def _read_beside(layout: Layout, heads: Heads) -> Ledger:
+def _read_beside(layout: Layout, heads: Heads, bodies: bool) -> Ledger:
     """Read the ledger, and of many runs the heads in a second process meanwhile."""
     if len(heads) < WORTH_A_PROCESS or not can_work_beside():
-        return read_ledger(_tree(layout), find_leaks=False, layout=layout)
+        return read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
     with working_beside(heads.send) as result:
-        ledger = read_ledger(_tree(layout), find_leaks=False, layout=layout)
+        ledger = read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
         sent = result()
     if sent is not None:  # it was not killed
         heads.receive(sent)

@@ -289,17 +289,17 @@ def _read(
     """Return the artifacts, the ledger and, unless git's index is judged, the local runs."""
     if mode == "kb":
         return read_artifacts(seen, layout=cached), NO_LEDGER, {}
-    heads = store.heads() if staged is None else store.heads(())
+    heads = store.heads(None if staged is None else (), bodies=False)
     if len(heads) < WORTH_A_PROCESS or not can_work_beside():
         artifacts = read_artifacts(seen, layout=cached)
-        ledger = read_ledger(seen, layout=cached)
+        ledger = read_ledger(seen, layout=cached, bodies=False)
         return artifacts, ledger, {head.name: head for head in heads}
 
     def others() -> tuple[Sequence[Artifact], Sent]:
         return read_artifacts(looked, layout=cached, large=True), heads.send()
 
     with working_beside(others) as result:
-        ledger = read_ledger(seen, layout=cached)
+        ledger = read_ledger(seen, layout=cached, bodies=False)
         theirs = result()
     if theirs is None:  # it was killed
         return read_artifacts(seen, layout=cached), ledger, {head.name: head for head in heads}

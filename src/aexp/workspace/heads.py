@@ -76,6 +76,7 @@ class Heads:
         read: reads one run.
         make: makes a run of its id, state point and document.
         files: the names of a run's document and of its state point.
+        bodies: whether more than the heads of many is going to be asked for.
     """
 
     def __init__(
@@ -86,13 +87,14 @@ class Heads:
         read: Callable[[str], RunRecord],
         make: Callable[[str, dict[str, Json], dict[str, Json]], RunRecord],
         files: tuple[str, str],
+        bodies: bool = True,
     ) -> None:
         self._ids = ids
         self._read = read
         self._make = make
         self._folder = f"{workspace}{os.sep}"
         self._ends = tuple(os.sep + name for name in files)
-        self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files))
+        self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files), bodies=bodies)
         self._records: dict[str, RunRecord] = {}
         self._received: Mapping[str, bytes] | None = None
 
@@ -173,7 +175,12 @@ class Heads:
 
     def _read_here(self, ids: Sequence[str]) -> tuple[list[RunHead], list[bytes | None]]:
         records = [self._read(job_id) for job_id in ids]
-        return [head_of(record) for record in records], [_body_of(record) for record in records]
+        return [head_of(record) for record in records], self._bodies_of(records)
+
+    def _bodies_of(self, records: Sequence[RunRecord]) -> list[bytes | None]:
+        if self._shelf.with_bodies:
+            return [_body_of(record) for record in records]
+        return [b"" if record.problem is None else None for record in records]
 
     def record(self, head: RunHead) -> RunRecord:
         """Return the run behind a head."""

@@ -144,11 +144,12 @@ class RunStore:
         for head in heads:
             yield heads.record(head)
 
-    def heads(self, ids: Sequence[str] | None = None) -> Heads:
+    def heads(self, ids: Sequence[str] | None = None, *, bodies: bool = True) -> Heads:
         """Return what is asked of runs, sorted by id, without the rest of their documents.
 
         Args:
             ids: of which; of all when None.
+            bodies: whether many runs are going to be asked for whole.
         """
         workspace = str(self.workspace)
         return Heads(
@@ -158,6 +159,7 @@ class RunStore:
             lambda job_id: self._read(job_id, workspace),
             lambda job_id, point, document: RunRecord(job_id, point, document, self.workspace),
             (DOCUMENT_FILE, STATEPOINT_FILE),
+            bodies,
         )
 
     def read(self, job_id: str) -> RunRecord:

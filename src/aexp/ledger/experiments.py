@@ -12,22 +12,22 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aexp.errors import AexpError, CorruptDataError, NewerSchemaError
+from aexp.errors import AexpError, CorruptDataError
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.pending import commit_marks, commit_marks_folder
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, open_record
+from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.ids import is_job_id
 from aexp.model.oci import is_digest
 from aexp.model.owner import Liveness, Owner
-from aexp.model.sanitize import find_secrets, sanitize
+from aexp.model.sanitize import sanitize
 from aexp.model.session import ExperimentFacts
 from aexp.process import liveness, this_process
 from aexp.repo import LEDGER_DIR_REL, Layout
@@ -149,37 +149,19 @@ def _parsed(value: dict[str, Json]) -> ExperimentRecord:
 
 def read_records(tree: Tree) -> tuple[list[ExperimentRecord], list[LedgerProblem]]:
     """Return the records of a tree, oldest commit first, and what is wrong with the others."""
-    records: list[ExperimentRecord] = []
-    problems: list[LedgerProblem] = []
     paths = [path for path in tree.files(EXPERIMENTS_DIR) if path.endswith(".json")]
-    for path, data in tree.read_many(paths):
-        found = _FILE.fullmatch(path)
-        try:
-            if found is None:
-                raise CorruptDataError("its name is no digest")
-            if isinstance(data, OSError):
-                raise CorruptDataError(f"it cannot be read: {data.strerror or data}")
-            record = decode_record(f"sha256:{found[1]}", data)
-        except CorruptDataError as error:
-            newer = isinstance(error, NewerSchemaError)
-            code = "ledger.newer_schema" if newer else "ledger.malformed"
-            problems.append(LedgerProblem(code, path, error.message, None))
-            continue
-        records.append(record)
-        problems += _leaks(path, record)
+    def decode(hexes: str, data: bytes) -> ExperimentRecord:
+        return decode_record(f"sha256:{hexes}", data)
+
+    records, problems = read_all(tree, paths, _FILE, "its name is no digest", decode)
+        tree,
+        paths,
+        _FILE,
+        "its name is no digest",
+        lambda hexes, data: decode_record(f"sha256:{hexes}", data),
+    )
     records.sort(key=lambda record: (record.committed_at, record.digest))
     return records, problems
-
-
-def _leaks(path: str, record: ExperimentRecord) -> Iterator[LedgerProblem]:
-    try:
-        leaks = find_secrets(dict(record.raw))
-    except AexpError as error:
-        yield LedgerProblem("ledger.malformed", path, error.message, None)
-        return
-    if leaks:
-        message = f"{leaks[0].pointer} looks like a secret"
-        yield LedgerProblem("ledger.unsanitized", path, message, None)
 
 
 def list_experiments(layout: Layout) -> list[ExperimentRecord]:

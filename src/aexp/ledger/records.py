@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, Protocol, TypeVar
 
-from aexp.errors import CorruptDataError, NewerSchemaError
+from aexp.errors import AexpError, CorruptDataError, NewerSchemaError
+from aexp.ledger.judge import LedgerProblem
 from aexp.model.canonical import Json, decode_json
 from aexp.model.entry import record_digest
+from aexp.model.sanitize import find_secrets
+from aexp.tree import Tree
 
 SCHEMA_VERSION: Final = 1
 _MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
@@ -43,3 +47,61 @@ def open_record(data: bytes, *, kind: str, what: str, key: str, named: str) -> d
     if value.get("record_digest") != record_digest(value):
         raise CorruptDataError("its content does not match its record_digest")
     return value
+
+
+class Record(Protocol):
+    """A record that proved itself."""
+
+    @property
+    def raw(self) -> Mapping[str, Json]:
+        """Everything that its file says."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_all(
+    tree: Tree,
+    paths: Iterable[str],
+    name: re.Pattern[str],
+    unnamed: str,
+    decode: Callable[[str, bytes], R],
+) -> tuple[list[R], list[LedgerProblem]]:
+    """Return the records at ``paths`` that are sound, and what is wrong with the others.
+
+    Args:
+        tree: the files.
+        paths: where records of one kind stand.
+        name: what their paths look like; its group is what names the record.
+        unnamed: what is wrong with a path that does not.
+        decode: returns the record of a name from its bytes; raises CorruptDataError.
+    """
+    records: list[R] = []
+    problems: list[LedgerProblem] = []
+    for path, data in tree.read_many(paths):
+        found = name.fullmatch(path)
+        try:
+            if found is None:
+                raise CorruptDataError(unnamed)
+            if isinstance(data, OSError):
+                raise CorruptDataError(f"it cannot be read: {data.strerror or data}")
+            record = decode(found[1], data)
+        except CorruptDataError as error:
+            newer = isinstance(error, NewerSchemaError)
+            code = "ledger.newer_schema" if newer else "ledger.malformed"
+            problems.append(LedgerProblem(code, path, error.message, None))
+            continue
+        records.append(record)
+        problems += _leaks(path, record)
+    return records, problems
+
+
+def _leaks(path: str, record: Record) -> Iterator[LedgerProblem]:
+    try:
+        leaks = find_secrets(dict(record.raw))
+    except AexpError as error:
+        yield LedgerProblem("ledger.malformed", path, error.message, None)
+        return
+    if leaks:
+        message = f"{leaks[0].pointer} looks like a secret"
+        yield LedgerProblem("ledger.unsanitized", path, message, None)

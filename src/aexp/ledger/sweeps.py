@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import Final
 
 from aexp.errors import (
-    AexpError,
     AmbiguousIdError,
     CorruptDataError,
-    NewerSchemaError,
     NotFoundError,
 )
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, open_record
+from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.oci import is_digest
-from aexp.model.sanitize import find_secrets, sanitize
+from aexp.model.sanitize import sanitize
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.atomic import write_new
 from aexp.tree import Tree, WorkTree
@@ -222,37 +220,10 @@ def _are_points(points: Json, count: int) -> bool:
 
 def read_plans(tree: Tree) -> tuple[list[SweepPlan], list[LedgerProblem]]:
     """Return the plans of a tree, oldest first, and what is wrong with the others."""
-    plans: list[SweepPlan] = []
-    problems: list[LedgerProblem] = []
     paths = [path for path in tree.files(SWEEPS_DIR) if path.endswith(".json")]
-    for path, data in tree.read_many(paths):
-        found = _FILE.fullmatch(path)
-        try:
-            if found is None:
-                raise CorruptDataError("its name is no sweep id")
-            if isinstance(data, OSError):
-                raise CorruptDataError(f"it cannot be read: {data.strerror or data}")
-            plan = decode_plan(found[1], data)
-        except CorruptDataError as error:
-            newer = isinstance(error, NewerSchemaError)
-            code = "ledger.newer_schema" if newer else "ledger.malformed"
-            problems.append(LedgerProblem(code, path, error.message, None))
-            continue
-        plans.append(plan)
-        problems += _leaks(path, plan)
+    plans, problems = read_all(tree, paths, _FILE, "its name is no sweep id", decode_plan)
     plans.sort(key=lambda plan: (plan.created_at, plan.sweep_id))
     return plans, problems
-
-
-def _leaks(path: str, plan: SweepPlan) -> Iterator[LedgerProblem]:
-    try:
-        leaks = find_secrets(dict(plan.raw))
-    except AexpError as error:
-        yield LedgerProblem("ledger.malformed", path, error.message, None)
-        return
-    if leaks:
-        message = f"{leaks[0].pointer} looks like a secret"
-        yield LedgerProblem("ledger.unsanitized", path, message, None)
 
 
 def list_plans(layout: Layout) -> list[SweepPlan]:

@@ -150,16 +150,11 @@ def _parsed(value: dict[str, Json]) -> ExperimentRecord:
 def read_records(tree: Tree) -> tuple[list[ExperimentRecord], list[LedgerProblem]]:
     """Return the records of a tree, oldest commit first, and what is wrong with the others."""
     paths = [path for path in tree.files(EXPERIMENTS_DIR) if path.endswith(".json")]
+
     def decode(hexes: str, data: bytes) -> ExperimentRecord:
         return decode_record(f"sha256:{hexes}", data)
 
     records, problems = read_all(tree, paths, _FILE, "its name is no digest", decode)
-        tree,
-        paths,
-        _FILE,
-        "its name is no digest",
-        lambda hexes, data: decode_record(f"sha256:{hexes}", data),
-    )
     records.sort(key=lambda record: (record.committed_at, record.digest))
     return records, problems
 

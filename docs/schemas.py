@@ -53,6 +53,7 @@ _EXECUTION: Final[dict[str, Facts]] = {
     "workflow": ("The workflow it was an execution of.", {}),
     "environment": ("The software and the machine it ran on.", {}),
     "sweep": ("The sweep it was a point of.", {}),
+    "execution": ("What was declared of an execution, and what became of its outputs.", {}),
     "redacted": ("JSON pointers (RFC 6901) of what was taken out.", {"uniqueItems": True}),
 }
 

@@ -126,7 +126,16 @@ class Slurm:
         """Start a job again, at once; Slurm itself would let a minute or two go by."""
         self.run("scontrol", "requeue", job)
         self.wait(job, "PENDING")
-        self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+        def begun() -> bool:
+            # Again and again: Slurm puts the begin off once more when the last step has gone.
+            if self.state(job) == "PENDING":
+                with suppress(AssertionError):  # it has just begun
+                    self.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+                return False
+            return True
+
+        wait_until(begun, f"{job} to begin again", 60, every=0.5)
 
     def start(self, name: str) -> None:
         """Start one daemon."""

@@ -43,6 +43,7 @@ ATTEMPT_FIELDS = (
     "workflow",
     "environment",
     "sweep",
+    "execution",
     "redacted",
 )
 """Everything an attempt may hold; nothing else is ever projected (LED-02)."""
@@ -132,6 +133,7 @@ class _Execution(TypedDict):
     workflow: NotRequired[dict[str, Any]]
     environment: NotRequired[dict[str, Any]]
     sweep: NotRequired[dict[str, Any]]
+    execution: NotRequired[dict[str, Any]]
     redacted: NotRequired[list[str]]
 
 

@@ -34,9 +34,10 @@ MAX_ATTEMPT_BYTES: Final = 24 * 1024
 _TIMES = ("started_at", "ended_at")
 _CAUSES = frozenset(cause for causes in ENDED_BY.values() for cause in causes)
 _LISTED = ("attachments", "inputs", "outputs")
-_MAPPED = ("workflow", "environment", "sweep")
+_MAPPED = ("workflow", "environment", "sweep", "execution")
 _SPILLABLE = (
     *("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note"),
+    "execution",
     "attachments",
 )
 

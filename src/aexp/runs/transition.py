@@ -41,7 +41,7 @@ from aexp.workspace.store import RunRecord, RunStore
 ATTEMPT_KEYS: Final = (
     "attempt_id", "status", "ended_by", "error", "started_at", "ended_at", "wallclock_s",
     "owner", "tracker", "params", "tags", "note", "attachments", "inputs", "outputs", "workflow",
-    "environment", "sweep", "sealed", "registry_error", "claim", "output_tail",
+    "environment", "sweep", "execution", "sealed", "registry_error", "claim", "output_tail",
 )  # fmt: skip
 """What belongs to one attempt and moves to ``attempts`` when the next begins."""
 

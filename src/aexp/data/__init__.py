@@ -1,0 +1,1 @@
+"""Datasets, assets and features: what executions read, and what they have published."""

@@ -1,0 +1,1 @@
+"""Datasets: the public names (``from aexp.dataset import DatasetSpec``)."""

@@ -1,0 +1,1 @@
+"""Executions: declared inputs, staged outputs, publication that survives a crash."""

@@ -24,7 +24,7 @@ def runs_of(repo: Machine) -> list[dict[str, Any]]:
     """Return the documents of all runs."""
     return [
         json.loads(path.read_bytes())
-        for path in sorted((repo / ".runs").glob("**/signac_job_document.json"))
+        for path in sorted((repo / ".runs/workspace").glob("[0-9a-f]*/signac_job_document.json"))
     ]
 
 
@@ -76,7 +76,8 @@ def test_a_requeued_job_tries_its_run_again(slurm: Slurm, installed_repo: Machin
 
     wait_until(running, "the run to begin")
     slurm.requeue(job)
-    assert slurm.wait(job, "COMPLETED", "FAILED") == "COMPLETED"
+    ended = slurm.wait(job, "COMPLETED", "FAILED")
+    assert ended == "COMPLETED", "".join(log.read_text() for log in slurm.folder.glob("*.log"))
     (document,) = runs_of(installed_repo)
     assert document["status"] == "complete"
     (first,) = document["attempts"]

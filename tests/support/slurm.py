@@ -126,6 +126,7 @@ class Slurm:
         """Start a job again, at once; Slurm itself would let a minute or two go by."""
         self.run("scontrol", "requeue", job)
         self.wait(job, "PENDING")
+        time.sleep(1.2)  # slurmd takes a launch in the second of the kill for one that came before
 
         def begun() -> bool:
             # Again and again: Slurm puts the begin off once more when the last step has gone.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aexp.errors import CorruptDataError
+from aexp.errors import CorruptDataError, RunClosedError
 from aexp.model.stream import Metric, Parameter
 from aexp.workspace.streams import (
     FLUSH_RECORDS,
@@ -114,7 +114,7 @@ def test_a_closed_stream_takes_nothing(tmp_path: Path) -> None:
     writer.append(Parameter("p", 1, 0.0))
     writer.close()
     writer.close()
-    with pytest.raises(ValueError, match="closed"):
+    with pytest.raises(RunClosedError, match="closed"):
         writer.append(Parameter("p", 2, 0.0))
     assert summarize_attempt(tmp_path, "a1").params == {"p": 1}
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aexp.errors import CorruptDataError, NewerSchemaError
+from aexp.errors import CorruptDataError, NewerSchemaError, RunClosedError
 from aexp.model.stream import (
     VERSION,
     Header,
@@ -88,10 +88,10 @@ class StreamWriter:
 
         Raises:
             StorageError: a full buffer could not be written.
-            ValueError: the writer is closed, or belongs to the parent process.
+            RunClosedError: the writer is closed (REC-01), or belongs to the parent process.
         """
         if self._closed or self.pid != os.getpid():
-            raise ValueError("this stream is closed in this process")
+            raise RunClosedError("this run is closed in this process")
         # Metrics come by the thousand, and are encoded many at once.
         line = record if type(record) is Metric and _is_plain(record) else encode_record(record)
         with self._lock:

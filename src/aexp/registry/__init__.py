@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aexp.registry.blobs import Blob as Blob
     from aexp.registry.leases import Lease as Lease
+    from aexp.registry.places import dataset_ref as dataset_ref
     from aexp.registry.places import open_registry as open_registry
+    from aexp.registry.places import outputs_ref as outputs_ref
     from aexp.registry.places import repository_id as repository_id
     from aexp.registry.places import run_ref as run_ref
     from aexp.registry.refs import DropRef as DropRef
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Blob": "blobs",
     "Lease": "leases",
+    "dataset_ref": "places",
     "open_registry": "places",
+    "outputs_ref": "places",
     "repository_id": "places",
     "run_ref": "places",
     "DropRef": "refs",
@@ -50,8 +54,10 @@ __all__ = [
     "Ref",
     "Registry",
     "SetRef",
+    "dataset_ref",
     "gc",
     "open_registry",
+    "outputs_ref",
     "prune_anonymous",
     "repository_id",
     "run_ref",

@@ -89,6 +89,16 @@ def run_ref(layout: Layout, job_id: str) -> str:
     return f"run/{repository_id(layout)}/{job_id}"
 
 
+def outputs_ref(layout: Layout, job_id: str) -> str:
+    """Return the name of the ref that reaches what an execution has published."""
+    return f"outputs/{repository_id(layout)}/{job_id}"
+
+
+def dataset_ref(layout: Layout, name: str, version: str) -> str:
+    """Return the name of the ref that reaches the bytes of one version of a dataset."""
+    return f"dataset/{repository_id(layout)}/{name}/{version}"
+
+
 def _shared_folder(layout: Layout) -> Path:
     """Return the folder of aexp that all worktrees share."""
     if layout.common_dir is None:

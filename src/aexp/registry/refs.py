@@ -23,7 +23,11 @@ ARTIFACT: Final = "artifact"
 ANONYMOUS: Final = "anonymous"
 CHECKPOINT: Final = "checkpoint"
 RUN: Final = "run"
-KINDS: Final = (ARTIFACT, ANONYMOUS, CHECKPOINT, RUN)
+OUTPUTS: Final = "outputs"
+DATASET: Final = "dataset"
+KINDS: Final = (ARTIFACT, ANONYMOUS, CHECKPOINT, RUN, OUTPUTS, DATASET)
+OWNED: Final = (RUN, OUTPUTS, DATASET)
+"""The kinds whose names hold the id of the repository: ``<kind>/<repository id>/…``."""
 
 FORMAT: Final = 1
 LONGEST_NAME: Final = 1024
@@ -47,7 +51,8 @@ class Ref:
 
     Attributes:
         name: any text of at most 1,024 characters without control characters.
-        kind: one of ``artifact``, ``anonymous``, ``checkpoint`` and ``run``.
+        kind: one of ``artifact``, ``anonymous``, ``checkpoint``, ``run``, ``outputs`` (of an
+            execution) and ``dataset``.
         digest: of the manifest or index.
         session: the name of the session it belongs to, or empty.
         owner: the process that writes it on, or None.

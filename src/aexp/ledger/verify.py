@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from aexp.errors import NotFoundError, UnsafeValueError, UsageError
 from aexp.git import Git
+from aexp.ledger.datasets import read_datasets
 from aexp.ledger.experiments import read_records
 from aexp.ledger.judge import LedgerProblem, entry_job_id, is_run_file
 from aexp.ledger.merge_driver import ONLY_OURS
@@ -83,6 +84,7 @@ def verify_ledger(
         problems += _misplaced(tree, paths)
         problems += read_records(tree)[1]
         problems += read_plans(tree)[1]
+        problems += read_datasets(tree)[1]
     by_place = {(p.path, p.code, p.severity): p for p in reversed(problems)}  # the first stays
     problems = sorted(by_place.values(), key=lambda p: (p.path, p.code))
     broken = {p.job_id for p in problems if p.severity == "error"}

@@ -1,4 +1,4 @@
-"""What people name to push or pull: runs, experiments, artifacts (SHR-01).
+"""What people name to push or pull: runs, experiments, artifacts, datasets (SHR-01, EXE-06).
 
 The ledger says what belongs to a run and which artifact a name stands for; a remote is asked only
 for what it does not say. So a fresh clone, with no ref at all, can pull what it reads of.
@@ -21,6 +21,8 @@ from aexp.errors import (
     RefConflictError,
     UsageError,
 )
+from aexp.ledger.dataset_bytes import parcel_to_pull, parcel_to_push
+from aexp.ledger.datasets import DatasetRecord, find_dataset, list_datasets
 from aexp.ledger.experiments import ExperimentRecord, find_records, list_experiments
 from aexp.model.attachment import Attachment
 from aexp.model.canonical import Json
@@ -73,6 +75,8 @@ class Selection:
 def select_to_push(layout: Layout, registry: Registry, targets: Sequence[str]) -> Selection:
     """Return what ``targets`` are here: names, digests, experiments (``E001``) and runs.
 
+    A dataset is named ``digits``, which is its current version, or ``digits@1.0.0``.
+
     Raises:
         NotFoundError: something is not here.
         NotTerminalError: a run has not ended: its bytes are not all there yet.
@@ -84,7 +88,7 @@ def select_to_push(layout: Layout, registry: Registry, targets: Sequence[str]) -
 
 
 def select_all(layout: Layout, registry: Registry) -> Selection:
-    """Return every named artifact and every ended run of this repository that is here.
+    """Return every named artifact, dataset and ended run of this repository that is here.
 
     A registry that several repositories share holds other people's artifacts too; of those only
     the ones go that the ledger here lists.
@@ -99,6 +103,8 @@ def select_all(layout: Layout, registry: Registry) -> Selection:
             source.selection.left_out[ref.name] = (
                 "the ledger here does not list it; name it to push"
             )
+    for record in list_datasets(layout):
+        source.add_dataset(record, by_name=False)
     for view in all_runs(layout):
         source.add_run(view, by_name=False)
     return source.selection
@@ -117,6 +123,9 @@ class _Source:
         found = False
         if is_experiment_id(target):
             found = self._add_experiment(target)
+        if (dataset := find_dataset(self._layout, target)) is not None:
+            self.add_dataset(dataset, by_name=True)
+            found = True
         if self._registry.ref(target) is not None or is_digest(target):
             digest, name = find_artifact(self._registry, target)
             self.add_artifact(digest, name)
@@ -153,6 +162,17 @@ class _Source:
         shown = named or manifest.annotations.get(_TITLE) or digest
         ref = self._ref(ARTIFACT, shown, digest, facts)
         self.selection.add(Parcel(f"{shown} ({digest[:19]})", (digest,), refs=(ref,)))
+
+    def add_dataset(self, record: DatasetRecord, *, by_name: bool) -> None:
+        if self._registry.has(record.manifest):
+            self.selection.add(parcel_to_push(self._layout, record))
+            return
+        reason = "its bytes are not in the registry of this clone"
+        if by_name:
+            add = f"`aexp dataset add {record.name} PATH --version {record.version}`"
+            hint = f"push it where it was added, or add its files here: {add}"
+            raise NotFoundError(f"dataset {record.label}: {reason}", hint=hint)
+        self.selection.left_out[f"dataset {record.label}"] = reason
 
     def add_run(self, view: RunView, *, by_name: bool) -> None:
         if not (is_terminal(view.status) or view.status == RETRACTED):
@@ -203,7 +223,7 @@ def select_to_pull(
         layout: the repository.
         registry: where the bytes are to go.
         remote: where they come from.
-        targets: names, digests, experiments (``E001``) and runs.
+        targets: names, digests, experiments (``E001``), runs and datasets (``digits@1.0.0``).
         options: how to ask the remote.
         replace_names: let a name stand for the pulled artifact, whatever it stood for here.
 
@@ -248,6 +268,9 @@ class _Wanted:
                 if view.experiment_id == target:
                     self._runs[view.job_id] = view
                     found = True
+        if (dataset := find_dataset(self._layout, target)) is not None:
+            self.selection.add(parcel_to_pull(self._layout, dataset))
+            found = True
         records = self._records(target)
         for record in records:
             self._add_artifact(record.digest, record.name, record.committed_at)
@@ -256,7 +279,7 @@ class _Wanted:
         if not records and not self._add_from_remote(target, needed=not found) and not found:
             raise NotFoundError(
                 f"neither the ledger nor {self._remote.shown} knows {target!r}",
-                hint="run `aexp sync`, and see `aexp session list` and `aexp list-runs`",
+                hint="run `aexp sync`; see `aexp session list`, `dataset list` and `list-runs`",
             )
 
     def _records(self, target: str) -> list[ExperimentRecord]:

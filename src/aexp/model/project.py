@@ -12,7 +12,7 @@ from typing import Final
 
 from aexp.errors import NotTerminalError
 from aexp.model.attachment import Attachment
-from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, to_json
+from aexp.model.canonical import Json, compact_bytes, digest_of, to_json
 from aexp.model.entry import (
     LINK_FIELDS,
     SCHEMA_VERSION,
@@ -21,6 +21,7 @@ from aexp.model.entry import (
     Parts,
     order_attempts,
 )
+from aexp.model.fit import fit
 from aexp.model.ids import legacy_attempt_id
 from aexp.model.sanitize import Root, certainly_publishable, sanitize
 from aexp.model.status import ENDED_BY, is_terminal
@@ -28,18 +29,11 @@ from aexp.model.stream import Summary, params_of
 from aexp.model.times import format_time, later_of
 
 ERROR_LENGTH: Final = 512
-MAX_ATTEMPT_BYTES: Final = 24 * 1024
-"""Canonical bytes of one attempt; with a state point of 32 KiB an entry stays under 64 KiB."""
 
 _TIMES = ("started_at", "ended_at")
 _CAUSES = frozenset(cause for causes in ENDED_BY.values() for cause in causes)
 _LISTED = ("attachments", "inputs", "outputs")
 _MAPPED = ("workflow", "environment", "sweep", "execution")
-_SPILLABLE = (
-    *("metrics", "environment", "params", "inputs", "outputs", "workflow", "sweep", "note"),
-    "execution",
-    "attachments",
-)
 
 SummaryOf = Callable[[str], Summary]
 """Gives what the streams of one attempt come to."""
@@ -98,7 +92,7 @@ def project(
         identity=identity,
         identity_redacted=tuple(sorted(point_pointers)),
         link=link_fields(document.get("aexp"), roots),
-        attempts=tuple(_fit(attempt, spilled) for attempt in (current, *earlier)),
+        attempts=tuple(fit(attempt, spilled) for attempt in (current, *earlier)),
         spilled=spilled,
     )
 
@@ -325,31 +319,6 @@ def _nonfinite_pointers(value: Json, pointer: str) -> list[str]:
 
 
 _NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-
-def _fit(attempt: Fields, spilled: dict[str, bytes]) -> Fields:
-    """Move the largest parts of an oversize attempt into attachments (LED-01)."""
-    result = dict(attempt)
-    parts = [key for key in _SPILLABLE if key in result]
-    moved: list[Fields] = []
-    while parts and len(compact_bytes(result)) > MAX_ATTEMPT_BYTES:
-        largest = max(parts, key=lambda key: len(compact_bytes(result[key])))
-        parts.remove(largest)
-        data = canonical_bytes(attempt[largest])
-        digest = digest_of(data)
-        spilled[digest] = data
-        moved.append(
-            {
-                "name": f"aexp.{largest}.json",
-                "media_type": "application/json",
-                "digest": digest,
-                "size": len(data),
-            }
-        )
-        del result[largest]
-        kept = attempt.get("attachments", []) if "attachments" in parts else []
-        result["attachments"] = [*kept, *moved]
-    return result
 
 
 @dataclass(frozen=True)

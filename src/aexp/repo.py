@@ -253,6 +253,15 @@ def read_policy(data: bytes) -> Policy:
     return Policy(replicate_tolerance=float(tolerance), record_diff=record_diff)
 
 
+def read_settings(data: bytes) -> dict[str, Any]:
+    """Return all settings in the bytes of ``aexp.yaml``, unchecked.
+
+    Raises:
+        CorruptDataError: the file is no YAML, or holds no mapping.
+    """
+    return _settings(data)[0]
+
+
 def _settings(data: bytes) -> tuple[dict[str, Any], str]:
     """Return the settings in the bytes of ``aexp.yaml``, and its text."""
     from aexp.yaml import load

@@ -1,0 +1,542 @@
+"""What one execution has staged: a small SQLite database in the run's folder (EXE-23, ADR 10).
+
+Every method is one transaction, which is durable when it returns (``synchronous=FULL``, trap 52).
+The database is opened anew for each, so that threads, forked children and other processes may
+use one execution, and nothing needs closing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from aexp.errors import (
+    CorruptDataError,
+    InvalidTransitionError,
+    NewerSchemaError,
+    NotFoundError,
+    RunBusyError,
+    UsageError,
+)
+from aexp.execution.manifest import ManifestWriter
+from aexp.model.canonical import Json, compact_bytes
+from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
+from aexp.process import liveness, this_process
+from aexp.storage import sqlite
+from aexp.storage.atomic import make_folder, sync_folder
+from aexp.storage.seen import look
+
+DATABASE: Final = "execution.sqlite"
+WORKING_DIR: Final = "execution"
+ASSETS_DIR: Final = "assets"
+FORMAT: Final = 1
+
+Kind: TypeAlias = Literal["new", "link", "copy"]
+AssetState: TypeAlias = Literal["pending", "stored", "uploaded", "published"]
+FeatureState: TypeAlias = Literal["pending", "published"]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedAsset:
+    """A registered output.
+
+    Attributes:
+        rid: its id (:func:`aexp.model.execution.asset_rid`).
+        asset: its kind, such as ``Model``.
+        name: its file name; one kind has each name once.
+        kind: ``new``, a file that is written into staging; ``link`` to, or ``copy`` of a file.
+        source: for a link or copy, the absolute path of the file, links resolved.
+        types: its asset types.
+        metadata: what is said of it.
+        description: for people, or None.
+        state: how far its publication is.
+        digest: SHA-256, once the bytes are in the registry.
+        md5: the same, as MD5, 32 hex digits.
+        size: bytes.
+        seen: how the file was when it was registered (a link) or stored (:mod:`aexp.storage.seen`).
+        error: what the last try to publish it ended with, or None.
+    """
+
+    rid: str
+    asset: str
+    name: str
+    kind: Kind
+    source: str | None = None
+    types: tuple[str, ...] = ()
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    description: str | None = None
+    state: AssetState = "pending"
+    digest: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    seen: str = ""
+    error: str | None = None
+
+    @property
+    def label(self) -> str:
+        """How messages call it: ``Model/best.pt``."""
+        return f"{self.asset}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFeature:
+    """A staged feature value.
+
+    Attributes:
+        id: counted up; the order in which they were added.
+        target: what it is of, such as ``Image``.
+        feature: the feature's name.
+        values: its columns; an asset column holds the path of a staged file.
+        asset_columns: which are asset columns.
+        state: whether it is published.
+        digest: of the blob that it was published in, or None.
+    """
+
+    id: int
+    target: str
+    feature: str
+    values: Mapping[str, Json]
+    asset_columns: tuple[str, ...]
+    state: FeatureState
+    digest: str | None
+
+
+_TABLES: Final = (
+    "CREATE TABLE facts (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """
+CREATE TABLE assets (
+  rid TEXT NOT NULL UNIQUE,
+  asset TEXT NOT NULL,
+  name TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  source TEXT,
+  types TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  description TEXT,
+  state TEXT NOT NULL,
+  digest TEXT,
+  md5 TEXT,
+  size INTEGER,
+  seen TEXT NOT NULL,
+  error TEXT,
+  UNIQUE (asset, name)
+)""",
+    """
+CREATE TABLE features (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  target TEXT NOT NULL,
+  feature TEXT NOT NULL,
+  record TEXT NOT NULL,
+  asset_columns TEXT NOT NULL,
+  state TEXT NOT NULL,
+  digest TEXT
+)""",
+)
+_ASSET: Final = (
+    "rid, asset, name, kind, source, types, metadata, description, state, digest, md5, size,"
+    " seen, error"
+)
+_FEATURE: Final = "id, target, feature, record, asset_columns, state, digest"
+_CONFIGURATION: Final = "configuration"
+_PUBLISHER: Final = "publisher"
+
+
+class State:
+    """What one execution has staged. Made by :meth:`create` and :meth:`open`.
+
+    Attributes:
+        folder: the run's folder.
+        configuration: the execution's configuration, as it was given.
+    """
+
+    def __init__(self, folder: Path, configuration: Mapping[str, Json]) -> None:
+        self.folder = folder
+        self.configuration = configuration
+        self._manifest = ManifestWriter(self.working_dir)
+
+    # --- opening -------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, folder: Path, configuration: Mapping[str, Json]) -> State:
+        """Make the database of a new execution, and its working folder.
+
+        Args:
+            folder: the run's folder; it exists.
+            configuration: what was given, as JSON.
+
+        Raises:
+            UsageError: the run has one already.
+            StorageError: the disk refused.
+        """
+        path = folder / DATABASE
+        with sqlite.connect(path, create=True) as connection, sqlite.transaction(connection):
+            if _version(connection, path):
+                raise UsageError(f"run {folder.name} is an execution already")
+            for table in _TABLES:
+                connection.execute(table)
+            _put_fact(connection, _CONFIGURATION, configuration)
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+        sync_folder(folder)
+        make_folder(folder / WORKING_DIR / ASSETS_DIR)
+        state = cls(folder, dict(configuration))
+        state.write_manifest()
+        return state
+
+    @classmethod
+    def open(cls, folder: Path) -> State:
+        """Return what an execution has staged; the database is read, and nothing is changed.
+
+        Args:
+            folder: the run's folder.
+
+        Raises:
+            NotFoundError: the run is no execution, or is not here.
+            CorruptDataError: its database is damaged, or a newer aexp's.
+        """
+        state = cls(folder, {})
+        with state._reading() as connection:
+            found = _fact(connection, _CONFIGURATION)
+        if not isinstance(found, dict):
+            raise CorruptDataError(f"{folder / DATABASE} holds no configuration")
+        state.configuration = found
+        return state
+
+    @property
+    def execution_rid(self) -> str:
+        """The run's id."""
+        return self.folder.name
+
+    @property
+    def working_dir(self) -> Path:
+        """Where the staged files are."""
+        return self.folder / WORKING_DIR
+
+    def path_of(self, row: StagedAsset) -> Path:
+        """Return the staged file of an asset, or the link to it."""
+        return self.working_dir / ASSETS_DIR / row.asset / row.name
+
+    # --- assets --------------------------------------------------------------------------
+
+    def register(self, row: StagedAsset) -> StagedAsset:
+        """Stage an asset, or change the one of that kind and name; return what is there then.
+
+        What is registered again as another file begins anew as ``pending``; else it keeps its
+        state. The new row's types, metadata and description stand.
+
+        Raises:
+            UsageError: it is published, and this would change it.
+        """
+        with self._changing() as connection:
+            there = _one(connection, "asset = ? AND name = ?", (row.asset, row.name))
+            if there is not None:
+                row = _updated(there, row)
+                if row == there:
+                    return there
+            _put_asset(connection, row)
+        self._project()
+        return row
+
+    def amend(
+        self,
+        rid: str,
+        *,
+        types: Sequence[str] | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        description: str | None = None,
+    ) -> StagedAsset:
+        """Change what is said of an asset; return it as it is then.
+
+        Args:
+            rid: which.
+            types: all its types.
+            metadata: keys to set; the others stay.
+            description: the new one.
+
+        Raises:
+            NotFoundError: nothing of that id is registered.
+            UsageError: it is published, and this would change it.
+        """
+        with self._changing() as connection:
+            there = _one(connection, "rid = ?", (rid,))
+            if there is None:
+                raise NotFoundError(f"execution {self.execution_rid} has no asset {rid}")
+            row = replace(
+                there,
+                types=there.types if types is None else tuple(types),
+                metadata={**there.metadata, **(metadata or {})},
+                description=there.description if description is None else description,
+            )
+            if row == there:
+                return there
+            _check_changeable(there)
+            _put_asset(connection, row)
+        self._project()
+        return row
+
+    def assets(self, *states: str) -> list[StagedAsset]:
+        """Return the assets in these states, or all, in the order of their registration."""
+        with self._reading() as connection:
+            return _assets(connection, states)
+
+    def asset(self, rid: str) -> StagedAsset | None:
+        """Return the asset of that id, or None."""
+        with self._reading() as connection:
+            return _one(connection, "rid = ?", (rid,))
+
+    def find(self, asset: str, name: str) -> StagedAsset | None:
+        """Return the asset of that kind and file name, or None."""
+        with self._reading() as connection:
+            return _one(connection, "asset = ? AND name = ?", (asset, name))
+
+    def stored(self, items: Sequence[tuple[str, str, str, int]]) -> None:
+        """Note that the bytes of assets are in the registry.
+
+        Args:
+            items: of each, its id, digest, MD5 and size in bytes.
+        """
+        with self._changing() as connection:
+            for rid, digest, md5, size in items:
+                row = _one(connection, "rid = ?", (rid,))
+                if row is None or row.state == "published":
+                    continue
+                seen = row.seen if row.kind == "link" else look(self.path_of(row), size=size)
+                row = replace(row, state="stored", digest=digest, md5=md5, size=size)
+                _put_asset(connection, replace(row, seen=seen, error=None))
+        self._project()
+
+    def mark(self, rids: Sequence[str], state: str, error: str | None = None) -> None:
+        """Put assets into a state, with the error that the last try ended with.
+
+        What returns to ``pending`` forgets its digest.
+
+        Raises:
+            InvalidTransitionError: one is published, and would be so no more; none is changed.
+        """
+        forget = ", digest = NULL, md5 = NULL, size = NULL" if state == "pending" else ""
+        with self._changing() as connection:
+            if state != "published":
+                for rid in rids:
+                    row = _one(connection, "rid = ? AND state = 'published'", (rid,))
+                    if row is not None:
+                        raise InvalidTransitionError(f"{row.label} is published, and stays so")
+            connection.executemany(
+                f"UPDATE assets SET state = ?, error = ?{forget} WHERE rid = ?",  # noqa: S608
+                [(state, error, rid) for rid in rids],
+            )
+        self._project()
+
+    # --- features ------------------------------------------------------------------------
+
+    def add_features(
+        self, rows: Sequence[tuple[str, str, Mapping[str, Json], tuple[str, ...]]]
+    ) -> int:
+        """Stage feature values, all or none; return how many.
+
+        Args:
+            rows: of each, its target, feature, values, and which of them are asset columns.
+        """
+        with self._changing() as connection:
+            connection.executemany(
+                "INSERT INTO features (target, feature, record, asset_columns, state)"
+                " VALUES (?, ?, ?, ?, 'pending')",
+                [(t, f, _text(values), _text(list(columns))) for t, f, values, columns in rows],
+            )
+        return len(rows)
+
+    def features(self, *states: str) -> list[StagedFeature]:
+        """Return the feature values in these states, or all, in the order they were added."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_FEATURE} FROM features {_where(states)} ORDER BY id",  # noqa: S608
+                states,
+            )
+            return [_feature(row) for row in rows]
+
+    def mark_features(self, ids: Sequence[int], state: str, digest: str | None = None) -> None:
+        """Put feature values into a state, with the digest of the blob that holds them."""
+        with self._changing() as connection:
+            connection.executemany(
+                "UPDATE features SET state = ?, digest = ? WHERE id = ?",
+                [(state, digest, id_) for id_ in ids],
+            )
+
+    # --- who publishes -------------------------------------------------------------------
+
+    def publisher(self) -> Owner | None:
+        """Return the process that publishes, or the last one, if it died over it; else None."""
+        with self._reading() as connection:
+            return Owner.from_json(_fact(connection, _PUBLISHER))
+
+    def take_publisher(self, owner: Owner, *, force: bool = False) -> None:
+        """Make ``owner`` the one that publishes; of two that try at once, one gets it.
+
+        Args:
+            owner: the process, mostly this one.
+            force: take it from a process of which it is not known whether it lives, or that does.
+
+        Raises:
+            RunBusyError: another process publishes, or may.
+        """
+        with self._changing() as connection:
+            there = Owner.from_json(_fact(connection, _PUBLISHER))
+            if there is not None and not force and not _may_follow(there, owner):
+                raise RunBusyError(
+                    f"{there.describe()} publishes execution {self.execution_rid}",
+                    hint="wait for it; if it is gone, resume with `force=True`",
+                )
+            _put_fact(connection, _PUBLISHER, owner.to_json())
+
+    def release_publisher(self) -> None:
+        """Note that nobody publishes now, unless it is another process than this."""
+        with self._changing() as connection:
+            there = Owner.from_json(_fact(connection, _PUBLISHER))
+            if there is None or there == this_process():
+                connection.execute("DELETE FROM facts WHERE key = ?", (_PUBLISHER,))
+
+    # --- the projection ------------------------------------------------------------------
+
+    def write_manifest(self) -> None:
+        """Write ``asset-manifest.json`` anew, as the database is now (EXE-23)."""
+        # Under the database's lock: an older state never replaces a newer one.
+        with self._changing() as connection:
+            self._manifest.write(self.execution_rid, _assets(connection, ()))
+
+    def _project(self) -> None:
+        if self._manifest.is_due():
+            self.write_manifest()
+
+    # --- the database --------------------------------------------------------------------
+
+    @contextmanager
+    def _reading(self) -> Iterator[Any]:
+        path = self.folder / DATABASE
+        if path.exists():
+            with sqlite.connect(path) as connection:
+                if _version(connection, path):
+                    yield connection
+                    return
+        # There is none, or its maker was killed before the first transaction.
+        raise NotFoundError(
+            f"run {self.execution_rid} is no execution, or was not made on this machine",
+            hint="see `aexp execution list`",
+        )
+
+    @contextmanager
+    def _changing(self) -> Iterator[Any]:
+        with self._reading() as connection, sqlite.transaction(connection):
+            yield connection
+
+
+def _may_follow(there: Owner, owner: Owner) -> bool:
+    if there == owner or proven_dead_by_restart(there, owner):
+        return True
+    return liveness(there) is Liveness.DEAD
+
+
+def _updated(there: StagedAsset, row: StagedAsset) -> StagedAsset:
+    """Return what becomes of a registered asset that is registered again."""
+    said = replace(
+        there, types=row.types, metadata=dict(row.metadata), description=row.description
+    )
+    is_same_file = (there.kind, there.source) == (row.kind, row.source) and (
+        there.kind != "link" or there.seen == row.seen
+    )
+    if not is_same_file:
+        said = replace(
+            said,
+            kind=row.kind,
+            source=row.source,
+            seen=row.seen,
+            state="pending",
+            digest=None,
+            md5=None,
+            size=None,
+            error=None,
+        )
+    if said != there:
+        _check_changeable(there)
+    return said
+
+
+def _check_changeable(row: StagedAsset) -> None:
+    if row.state == "published":
+        raise UsageError(
+            f"{row.label} is published, and nothing of it changes any more",
+            hint="register it under another name: rename_file=…",
+        )
+
+
+def _version(connection: Any, path: Path) -> int:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > FORMAT:
+        raise NewerSchemaError(
+            f"{path} was written by a newer aexp (format {found}, this one knows {FORMAT})"
+        )
+    return found
+
+
+def _where(states: Sequence[str]) -> str:
+    return f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+
+
+def _assets(connection: Any, states: Sequence[str]) -> list[StagedAsset]:
+    rows = connection.execute(
+        f"SELECT {_ASSET} FROM assets {_where(states)} ORDER BY rowid",  # noqa: S608
+        tuple(states),
+    )
+    return [_asset(row) for row in rows]
+
+
+def _one(connection: Any, condition: str, values: tuple[str, ...]) -> StagedAsset | None:
+    query = f"SELECT {_ASSET} FROM assets WHERE {condition}"  # noqa: S608
+    row = connection.execute(query, values).fetchone()
+    return None if row is None else _asset(row)
+
+
+def _put_asset(connection: Any, row: StagedAsset) -> None:
+    connection.execute(
+        f"INSERT INTO assets ({_ASSET}) VALUES ({', '.join('?' * 14)})"  # noqa: S608
+        " ON CONFLICT (rid) DO UPDATE SET kind = excluded.kind, source = excluded.source,"
+        " types = excluded.types, metadata = excluded.metadata,"
+        " description = excluded.description, state = excluded.state,"
+        " digest = excluded.digest, md5 = excluded.md5, size = excluded.size,"
+        " seen = excluded.seen, error = excluded.error",
+        (
+            *(row.rid, row.asset, row.name, row.kind, row.source, _text(list(row.types))),
+            *(_text(dict(row.metadata)), row.description, row.state, row.digest, row.md5),
+            *(row.size, row.seen, row.error),
+        ),
+    )
+
+
+def _asset(row: tuple[Any, ...]) -> StagedAsset:
+    rid, asset, name, kind, source, types, metadata, description, *rest = row
+    return StagedAsset(
+        rid, asset, name, kind, source, tuple(json.loads(types)), json.loads(metadata),
+        description, *rest,
+    )  # fmt: skip
+
+
+def _feature(row: tuple[Any, ...]) -> StagedFeature:
+    id_, target, feature, record, columns, state, digest = row
+    return StagedFeature(
+        id_, target, feature, json.loads(record), tuple(json.loads(columns)),
+        cast(FeatureState, state), digest,
+    )  # fmt: skip
+
+
+def _text(value: Json) -> str:
+    return compact_bytes(value).decode("utf-8")
+
+
+def _put_fact(connection: Any, key: str, value: Json) -> None:
+    connection.execute("REPLACE INTO facts (key, value) VALUES (?, ?)", (key, _text(value)))
+
+
+def _fact(connection: Any, key: str) -> Json:
+    row = connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row[0])

@@ -313,6 +313,32 @@ class TooOftenLostError(InvalidTransitionError):
     usual_hint = "see its log, then try it alone: `aexp run-queued RUN`"
 
 
+class FeatureError(UsageError):
+    """A feature, or a record of its values, is not what it must be; nothing was kept (EXE-25)."""
+
+    code = "feature"
+    summary = "A feature's definition, or a record of its values, is not what it must be."
+    usual_hint = "see `aexp feature show TARGET NAME` and docs/format/feature.md"
+
+
+class DirtyTreeError(AexpError):
+    """The repository's settings refuse executions of code that is not committed (EXE-03)."""
+
+    code = "dirty-tree"
+    exit_code = 5
+    summary = "There are uncommitted changes, and aexp.yaml refuses executions of such code."
+    usual_hint = "commit the changes, then run it again"
+
+
+class ExecutionFailedError(AexpError):
+    """The model function or the notebook of an execution failed (EXE-60, EXE-61)."""
+
+    code = "execution-failed"
+    exit_code = 1
+    summary = "The model function or the notebook of an execution failed."
+    usual_hint = "see `aexp execution list --status Failed`; what was staged is kept"
+
+
 class CheckpointWarning(UserWarning):
     """A session's checkpoint could not be written; its runs are recorded (SES-02)."""
 
@@ -331,6 +357,14 @@ class MissingOutputWarning(UserWarning):
 
 class AttachmentWarning(UserWarning):
     """The result of a recorded call has no form in which it could be stored (REC-06)."""
+
+
+class DirtyTreeWarning(UserWarning):
+    """An execution's code has uncommitted changes; which, is recorded (EXE-03)."""
+
+
+class WorkflowWarning(UserWarning):
+    """A workflow is recorded otherwise than it was described (EXE-02)."""
 
 
 def error_classes() -> Iterator[type[AexpError]]:

@@ -367,6 +367,23 @@ def load_remotes(layout: Layout) -> Remotes:
         raise CorruptDataError(message, hint=error.hint or "correct it by hand") from None
 
 
+def load_settings(layout: Layout) -> dict[str, Any]:
+    """Return all that this work tree's ``aexp.yaml`` says; nothing when there is no file.
+
+    Raises:
+        CorruptDataError: it cannot be read, or is no mapping of settings.
+    """
+    try:
+        return _settings((layout.root / SETTINGS_REL).read_bytes())[0]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CorruptDataError(f"{SETTINGS_REL} cannot be read: {error.strerror}") from None
+    except CorruptDataError as error:
+        message = f"{SETTINGS_REL}: {error.message}"
+        raise CorruptDataError(message, hint=error.hint or "correct it by hand") from None
+
+
 def choose_remote(layout: Layout, name: str | None = None) -> RemoteAddress:
     """Return the remote called ``name``, or the default one.
 

@@ -6,7 +6,8 @@ The variables read here are part of the public contract (``docs/reference/enviro
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,10 @@ JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
 ATTEMPT_ID = "AEXP_ATTEMPT_ID"
 REGISTRY_ROOT = "AEXP_REGISTRY_ROOT"
 SWEEP_OUT = "AEXP_SWEEP_OUT"
+ALLOW_DIRTY = "AEXP_ALLOW_DIRTY"
+EXECUTION_RID = "AEXP_EXECUTION_RID"
+REPO_ROOT = "AEXP_REPO_ROOT"
+NOTEBOOK = "AEXP_NOTEBOOK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,63 @@ def sweep_out(environ: Mapping[str, str] | None = None) -> str | None:
 def announce_sweep_out(folder: str) -> None:
     """Tell this process, and what it starts, where the output files of its point go."""
     os.environ[SWEEP_OUT] = folder
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookEnvironment:
+    """What ``aexp exec-notebook`` tells the kernel it starts (EXE-61)."""
+
+    execution_rid: str
+    repo_root: str
+    notebook: str
+
+    def as_environ(self) -> dict[str, str]:
+        """Return the variables for the kernel's environment."""
+        return {
+            EXECUTION_RID: self.execution_rid,
+            REPO_ROOT: self.repo_root,
+            NOTEBOOK: self.notebook,
+        }
+
+
+def notebook_environment(environ: Mapping[str, str] | None = None) -> NotebookEnvironment | None:
+    """Return the execution whose notebook this process runs, None outside of one."""
+    env = os.environ if environ is None else environ
+    rid, root = env.get(EXECUTION_RID), env.get(REPO_ROOT)
+    return NotebookEnvironment(rid, root, env.get(NOTEBOOK, "")) if rid and root else None
+
+
+def notebook_file(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the notebook that this process is the kernel of, None when nobody says so.
+
+    A Jupyter server tells its kernels in a variable of its own.
+    """
+    env = os.environ if environ is None else environ
+    for name in (NOTEBOOK, "JPY_SESSION_NAME"):
+        if env.get(name, "").endswith(".ipynb"):
+            return env[name]
+    return None
+
+
+def dirty_is_allowed(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether nothing is to be said about uncommitted changes (EXE-03)."""
+    env = os.environ if environ is None else environ
+    return env.get(ALLOW_DIRTY, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+@contextmanager
+def environment_with(extra: Mapping[str, str]) -> Iterator[None]:
+    """Let this process, and what it starts, have other variables for a while."""
+    before = {name: os.environ.get(name) for name in extra}
+    os.environ.update(extra)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def is_set(name: str) -> bool:

@@ -79,10 +79,12 @@ class CodeState(HeadFacts):
     Attributes:
         dirty: whether tracked files are changed or there are untracked source files.
         diff: a digest of those changes, or None when there are none.
+        paths: the changed and the untracked source files, sorted.
     """
 
     dirty: bool
     diff: str | None
+    paths: tuple[str, ...] = ()
 
     def statepoint_keys(self) -> dict[str, Json]:
         """Return what joins a state point."""
@@ -157,7 +159,12 @@ def code_state(layout: Layout) -> CodeState:
     paths = sorted({*changed, *untracked})
     diff = _digest(git, layout.root, paths) if paths else None
     return CodeState(
-        commit=facts.commit, tree=facts.tree, shallow=facts.shallow, dirty=bool(paths), diff=diff
+        commit=facts.commit,
+        tree=facts.tree,
+        shallow=facts.shallow,
+        dirty=bool(paths),
+        diff=diff,
+        paths=tuple(paths),
     )
 
 

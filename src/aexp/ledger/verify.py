@@ -21,6 +21,7 @@ from aexp.ledger.judge import LedgerProblem, entry_job_id, is_run_file
 from aexp.ledger.merge_driver import ONLY_OURS
 from aexp.ledger.store import read_ledger
 from aexp.ledger.sweeps import read_plans
+from aexp.ledger.workflows import read_workflows
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import resolve_prefix
@@ -84,6 +85,7 @@ def verify_ledger(
         problems += _misplaced(tree, paths)
         problems += read_records(tree)[1]
         problems += read_plans(tree)[1]
+        problems += read_workflows(tree)[1]
         problems += read_datasets(tree)[1]
     by_place = {(p.path, p.code, p.severity): p for p in reversed(problems)}  # the first stays
     problems = sorted(by_place.values(), key=lambda p: (p.path, p.code))

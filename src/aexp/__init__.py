@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aexp.execution.repository import open_repo as open_repo
     from aexp.linking import link_to_experiment as link_to_experiment
     from aexp.linking import list_batches as list_batches
     from aexp.queries import query as query
@@ -38,6 +39,7 @@ _PUBLIC = {
     "list_batches": "aexp.linking",
     "load_run": "aexp.recording.single",
     "mark_status": "aexp.runs",
+    "open_repo": "aexp.execution.repository",
     "open_run": "aexp.runs",
     "query": "aexp.queries",
     "run_lifecycle": "aexp.runs",

@@ -1,1 +1,61 @@
-"""Executions: declared inputs, staged outputs, publication that survives a crash."""
+"""Executions: declared inputs, staged outputs, publication that survives a crash (EXE-01 … EXE-61).
+
+The names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from aexp.errors import MissingExtraError
+
+if find_spec("pydantic") is None:
+    raise MissingExtraError(
+        "executions need pydantic, which is not installed", hint="pip install 'aexp[execution]'"
+    )
+
+if TYPE_CHECKING:
+    from aexp.errors import InvalidTransitionError as InvalidTransitionError
+    from aexp.execution.asset_path import AssetFilePath as AssetFilePath
+    from aexp.execution.configuration import ExecutionConfiguration as ExecutionConfiguration
+    from aexp.execution.execution import Execution as Execution
+    from aexp.execution.kinds import ExecMetadataType as ExecMetadataType
+    from aexp.execution.kinds import MLAsset as MLAsset
+    from aexp.execution.progress import UploadProgress as UploadProgress
+    from aexp.execution.records import ExecutionRecord as ExecutionRecord
+    from aexp.execution.repository import Repository as Repository
+    from aexp.execution.workflow import Workflow as Workflow
+    from aexp.model.execution import ExecutionStatus as ExecutionStatus
+
+_PUBLIC = {
+    "AssetFilePath": "aexp.execution.asset_path",
+    "ExecMetadataType": "aexp.execution.kinds",
+    "Execution": "aexp.execution.execution",
+    "ExecutionConfiguration": "aexp.execution.configuration",
+    "ExecutionRecord": "aexp.execution.records",
+    "ExecutionStatus": "aexp.model.execution",
+    "InvalidTransitionError": "aexp.errors",
+    "MLAsset": "aexp.execution.kinds",
+    "Repository": "aexp.execution.repository",
+    "UploadProgress": "aexp.execution.progress",
+    "Workflow": "aexp.execution.workflow",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    module = _PUBLIC.get(name)
+    if module is None:
+        raise AttributeError(f"module 'aexp.execution' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return __all__

@@ -300,7 +300,7 @@ def change_status(
         document = ended_document(
             document, status, str(ended_by), error, utc_now(), set_ended_at=set_ended_at
         )
-        return _write_and_promote(store, record, document)
+        return write_and_promote(store, record, document)
 
 
 def finish_attempt(
@@ -345,7 +345,7 @@ def finish_attempt(
         document.update(facts)
         for key in [key for key, value in facts.items() if value is None]:
             del document[key]
-        return _write_and_promote(store, record, document)
+        return write_and_promote(store, record, document)
 
 
 def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str | None) -> None:
@@ -364,8 +364,14 @@ def _check(record: RunRecord, status: str, attempt_id: str | None, expect: str |
     )
 
 
-def _write_and_promote(store: RunStore, before: RunRecord, document: dict[str, Json]) -> RunRecord:
-    """Write the ended document, then the entry. The caller holds the lock."""
+def write_and_promote(store: RunStore, before: RunRecord, document: dict[str, Json]) -> RunRecord:
+    """Write the document of an ended run in one durable write, then the entry.
+
+    The caller holds the run's lock. A promotion that fails is said once, and remembered (RUN-04).
+
+    Raises:
+        StorageError: the disk refused the document; nothing was changed.
+    """
     record = RunRecord(before.job_id, before.statepoint, document, before.workspace)
     target: Layout | None = None
     prepared = None

@@ -1,0 +1,511 @@
+"""An execution: a run with declared inputs and published outputs (EXE-01, EXE-10 … EXE-12)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from aexp.data.specs import DatasetSpec
+from aexp.errors import AexpError, InvalidTransitionError, RunClosedError, UsageError
+from aexp.execution.configuration import ExecutionConfiguration
+from aexp.execution.opening import Opened, opened
+from aexp.execution.status import change, only_created
+from aexp.model.canonical import Json
+from aexp.model.execution import KEY, ExecutionStatus, check_execution_step, execution_status
+from aexp.repo import Layout
+from aexp.runs.lifecycle import Terminated, how_it_ended
+from aexp.runs.transition import one_line_of, say_line
+from aexp.workspace.active import ActiveAttempt
+from aexp.workspace.store import RunStore
+
+if TYPE_CHECKING:
+    from aexp.data.bags import DatasetBag
+    from aexp.execution.asset_path import AssetFilePath
+    from aexp.execution.progress import UploadProgress
+    from aexp.execution.repository import Repository
+    from aexp.execution.state import State
+    from aexp.recording.current import ActiveRun
+    from aexp.registry.store import Registry
+
+_S = ExecutionStatus
+SIGTERM_EXIT = 143
+"""The exit status of a process that SIGTERM ended, as a shell sees it."""
+
+
+class Execution:
+    """One execution. Made by ``repo.create_execution()`` and ``repo.resume_execution()``.
+
+    A context manager: entering sets it Running; leaving sets it Stopped, or Failed when an
+    exception ends the block, which goes on. Nothing is published by that:
+    :meth:`upload_execution_outputs` does it, after the block.
+
+    Args:
+        repo: the repository.
+        execution_rid: its id, which is its run's.
+        state: what is staged.
+        configuration: what it was declared to be.
+        force: act also on what another live process runs.
+    """
+
+    def __init__(
+        self,
+        repo: Repository,
+        execution_rid: str,
+        state: State,
+        configuration: ExecutionConfiguration,
+        *,
+        force: bool = False,
+    ) -> None:
+        self.repo = repo
+        self.layout: Layout = repo.layout
+        self.store = RunStore(repo.layout)
+        self.execution_rid = execution_rid
+        self.state = state
+        self.configuration = configuration
+        self._force = force
+
+    def __repr__(self) -> str:
+        return f"<Execution {self.execution_rid[:8]} {self.status.value}>"
+
+    # --- what it is ----------------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.store.folder(self.execution_rid)
+
+    @property
+    def working_dir(self) -> Path:
+        """The folder of what is staged; only registered files in it are published."""
+        from aexp.execution.state import WORKING_DIR
+
+        return self.folder / WORKING_DIR
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry that its bytes go to."""
+        from aexp.registry import open_registry
+
+        return open_registry(self.layout)
+
+    @property
+    def document(self) -> Mapping[str, Json]:
+        """The run's document, as it is now.
+
+        Raises:
+            NotFoundError, CorruptDataError: as :meth:`RunStore.read_sound`.
+        """
+        return self.store.read_sound(self.execution_rid).document
+
+    @property
+    def status(self) -> ExecutionStatus:
+        """The state, as it is now: other processes change it too."""
+        return execution_status(self.document)
+
+    @property
+    def message(self) -> str:
+        """What was last said of its progress; empty when nothing was."""
+        return str(self._facts.get("message") or "")
+
+    @property
+    def error(self) -> Mapping[str, Json] | None:
+        """``type`` and ``message`` of what ended the work, or the publication; None if nothing."""
+        document = self.document
+        found = (document.get(KEY) or {}).get("error") or document.get("error")
+        return found if isinstance(found, Mapping) else None
+
+    @property
+    def _facts(self) -> Mapping[str, Json]:
+        found = self.document.get(KEY)
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def inputs(self) -> list[dict[str, Json]]:
+        """The inputs as they were resolved when it was created."""
+        return [dict(each) for each in self.document.get("inputs") or []]
+
+    @property
+    def datasets(self) -> list[DatasetSpec]:
+        """The declared datasets, each with the version that it was resolved to."""
+        return [
+            DatasetSpec(
+                rid=each["rid"], version=each["version"], materialize=each.get("materialize", True)
+            )
+            for each in self.inputs
+            if each["kind"] == "dataset"
+        ]
+
+    @property
+    def asset_paths(self) -> dict[str, list[AssetFilePath]]:
+        """The declared assets by kind, downloaded and verified."""
+        return dict(self._input_paths)
+
+    @cached_property
+    def _input_paths(self) -> dict[str, list[AssetFilePath]]:
+        from aexp.execution.inputs import fetch_inputs
+
+        return fetch_inputs(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process runs it just now."""
+        return self._opened is not None
+
+    @property
+    def _opened(self) -> Opened | None:
+        return opened(self.store, self.execution_rid)
+
+    @property
+    def run(self) -> ActiveRun:
+        """The run to log into while it is Running: metrics, parameters, attachments.
+
+        Raises:
+            RunClosedError: it is not Running.
+        """
+        from aexp.recording.current import ActiveRun
+
+        goes_on = self._opened
+        return ActiveRun(goes_on.attempt if goes_on is not None else self._left_attempt())
+
+    def _left_attempt(self) -> ActiveAttempt:
+        """Return the attempt of a process that is gone, to log into."""
+        document = self.document
+        attempt_id = document.get("attempt_id")
+        if execution_status(document) is not _S.Running or not isinstance(attempt_id, str):
+            raise RunClosedError(
+                f"execution {self.execution_rid} is {execution_status(document).value}",
+                hint="metrics and parameters are logged while it is Running",
+            )
+        known: ActiveAttempt | None = self.__dict__.get("_left")
+        if known is None or known.attempt_id != attempt_id:
+            known = self._left = ActiveAttempt(self.execution_rid, attempt_id, self.folder)
+        return known
+
+    # --- its life ------------------------------------------------------------------------
+
+    def __enter__(self) -> Execution:
+        self._begin(signals=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        goes_on = self._opened
+        if goes_on is None:  # ended in the block; or this is a forked child, and not its owner
+            return False
+        try:
+            self._end(*(("complete", "exit", None) if error is None else how_it_ended(error)))
+        finally:
+            goes_on.leave()
+        if isinstance(error, Terminated) and goes_on.is_signal_ours:
+            raise SystemExit(SIGTERM_EXIT) from None
+        return False
+
+    def execution_start(self) -> None:
+        """Set it Running, without a block around the work (EXE-10).
+
+        The inputs are downloaded and verified first.
+
+        Raises:
+            InvalidTransitionError: it is not Created.
+            NotFoundError, TransferError, CorruptDataError: an input cannot be had, or is damaged;
+                it is Created still.
+            StorageError: the disk refused.
+        """
+        self._begin(signals=False)
+
+    def execution_stop(self) -> None:
+        """Set it Stopped: the work ended well.
+
+        Raises:
+            InvalidTransitionError: it is not Running.
+            RunBusyError: another live process runs it.
+            StorageError: the disk refused.
+        """
+        self.update_status(_S.Stopped, self.message)
+
+    def _begin(self, *, signals: bool) -> None:
+        from aexp.execution.provenance import attach
+
+        only_created(dict(self.document))  # before a download that would be for nothing
+        _ = self._input_paths
+        goes_on = Opened(self.store, self.execution_rid, signals=signals)
+        try:
+            attach(self)
+        except BaseException as error:
+            try:
+                goes_on.close(*how_it_ended(error))
+            finally:
+                goes_on.leave()
+            raise
+
+    def _end(self, status: str, ended_by: str, problem: Mapping[str, str] | None) -> None:
+        """Close the attempt; a terminal status that it has already is kept."""
+        goes_on = self._opened
+        self._before_the_end()
+        if goes_on is not None:
+            goes_on.close(status, ended_by, problem)
+
+    def _before_the_end(self) -> None:
+        """Take the numbers of metrics files over, and name files that will not be published."""
+        from aexp.execution.staging import log_metrics_of, strays
+
+        try:
+            log_metrics_of(self)
+            left = strays(self.working_dir, self.state)
+        except (AexpError, OSError, ValueError) as error:
+            # The work has ended the way it has; what is missing beside it must not change that.
+            say_line(f"[aexp execution] {one_line_of(error, self.layout)}")
+            return
+        if left:
+            names = ", ".join(path.name for path in left[:5]) + (" …" if len(left) > 5 else "")
+            say_line(
+                f"[aexp execution] not registered with asset_file_path(), so not published: {names}"
+            )
+
+    def update_status(self, status: ExecutionStatus, message: str = "") -> None:
+        """Set the state, compare-and-swap; its own state changes the message alone (EXE-12).
+
+        It is seen at once by ``aexp show-run`` and ``aexp status`` on this machine, and by others
+        once it has ended and is in the ledger.
+
+        Args:
+            status: the state.
+            message: what is shown beside it.
+
+        Raises:
+            InvalidTransitionError: the table does not allow the step, another process was faster,
+                or something that is staged is not published yet; nothing was changed.
+            RunBusyError: another live process runs it.
+            StorageError: the disk refused.
+        """
+        new = ExecutionStatus(status)
+        seen = self.status
+        check_execution_step(seen, new)
+        if new is _S.Running and seen is _S.Created:
+            self.execution_start()
+            seen = new
+        if new is _S.Uploaded:
+            self._refuse_staged()
+        goes_on = self._opened
+        if new is not seen and seen is _S.Running and (goes_on is None or not goes_on.has_block):
+            self._end_by_hand(new, message)
+            return
+        change(
+            self.store, self.execution_rid, new, message=message, expect=seen, force=self._force
+        )
+
+    def _end_by_hand(self, new: ExecutionStatus, message: str) -> None:
+        from aexp.execution.resume import seal
+
+        goes_on = self._opened
+        if goes_on is not None:
+            self._before_the_end()
+        change(
+            self.store,
+            self.execution_rid,
+            new,
+            message=message,
+            expect=_S.Running,
+            force=self._force,
+        )
+        if goes_on is None:
+            seal(self)
+            return
+        try:
+            goes_on.close("complete", "exit", None)
+        finally:
+            goes_on.leave()
+
+    def _refuse_staged(self) -> None:
+        assets = self.state.assets("pending", "stored", "uploaded")
+        features = self.state.features("pending")
+        if not assets and not features:
+            return
+        what = [f"{len(assets)} staged files"] if assets else []
+        what += [f"{len(features)} staged feature values"] if features else []
+        raise InvalidTransitionError(
+            f"{' and '.join(what)} of execution {self.execution_rid} are not published yet",
+            hint="publish them with upload_execution_outputs(), which sets Uploaded itself",
+        )
+
+    def abort(self, message: str = "") -> None:
+        """Give it up: it is Aborted for ever, and nothing of it is published.
+
+        Raises:
+            InvalidTransitionError: it is Pending_Upload, Uploaded or Aborted.
+            RunBusyError: another live process runs it.
+            StorageError: the disk refused.
+        """
+        if self.status is _S.Aborted:
+            raise InvalidTransitionError(f"execution {self.execution_rid} is Aborted already")
+        self.update_status(_S.Aborted, message)
+
+    # --- recording -----------------------------------------------------------------------
+
+    def log_metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Record one value of a metric of its run; see :meth:`ActiveRun.log_metric`."""
+        self.run.log_metric(name, value, step)
+
+    def log_parameter(self, name: str, value: bool | int | float | str) -> None:
+        """Record a parameter of its run; see :meth:`ActiveRun.log_parameter`."""
+        self.run.log_parameter(name, value)
+
+    # --- inputs and outputs --------------------------------------------------------------
+
+    def download_dataset_bag(self, dataset: DatasetSpec | str) -> DatasetBag:
+        """Return a dataset's files, downloaded and verified (EXE-06).
+
+        Args:
+            dataset: which; without a version, the one that was resolved when this was created.
+
+        Raises:
+            NotFoundError: there is no such dataset or version.
+            TransferError, CorruptDataError, StorageError: its bytes cannot be had.
+        """
+        from aexp.execution.inputs import dataset_bag
+
+        return dataset_bag(self, dataset)
+
+    def asset_file_path(
+        self,
+        asset_name: str,
+        file_name: str | os.PathLike[str],
+        *,
+        asset_types: str | Sequence[str] | None = None,
+        copy_file: bool = False,
+        rename_file: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        description: str | None = None,
+    ) -> AssetFilePath:
+        """Register an output file, durably, and return where it is or is to be written (EXE-20).
+
+        Args:
+            asset_name: the kind of asset, such as ``Model``.
+            file_name: a new file's name, or an existing file, which is linked.
+            asset_types: types of it; the kind's name when None.
+            copy_file: copy an existing file instead of linking it.
+            rename_file: the name it is staged under.
+            metadata: facts of it.
+            description: what it is, in Markdown.
+
+        Raises:
+            UsageError: the kind, a type or the name is not usable; nothing was registered.
+            InvalidTransitionError: the execution is Aborted.
+            StorageError: the disk refused.
+        """
+        from aexp.execution.staging import asset_file_path
+
+        self._refuse_aborted()
+        return asset_file_path(
+            self,
+            asset_name,
+            file_name,
+            asset_types=asset_types,
+            copy_file=copy_file,
+            rename_file=rename_file,
+            metadata=metadata,
+            description=description,
+        )
+
+    def metrics_file(self, name: str = "metrics.jsonl") -> AssetFilePath:
+        """Return the path of a metrics file, registered once and never reset (EXE-24).
+
+        Raises:
+            UsageError: the name is not usable.
+            InvalidTransitionError: the execution is Aborted.
+            StorageError: the disk refused.
+        """
+        from aexp.execution.staging import metrics_file
+
+        self._refuse_aborted()
+        return metrics_file(self, name)
+
+    def add_features(self, features: Iterable[Any]) -> int:
+        """Stage feature values, durably, and return how many (EXE-25).
+
+        Args:
+            features: records of one feature, made with its ``feature_record_class()``.
+
+        Raises:
+            FeatureError: they are not of one feature, or not what it says; nothing was staged.
+            InvalidTransitionError: the execution is Aborted.
+            StorageError: the disk refused.
+        """
+        from aexp.data.features import staged_rows
+        from aexp.execution.kinds import load_kinds
+
+        self._refuse_aborted()
+        return self.state.add_features(staged_rows(features, load_kinds(self.layout)))
+
+    def _refuse_aborted(self) -> None:
+        if self._opened is None and self.status is _S.Aborted:
+            raise InvalidTransitionError(
+                f"execution {self.execution_rid} is Aborted: nothing of it will be published",
+                hint="create another with repo.create_execution()",
+            )
+
+    def upload_execution_outputs(
+        self,
+        timeout: tuple[float, float] = (600, 600),
+        chunk_size: int = 50 * 1024 * 1024,
+        max_retries: int = 3,
+        retry_delay: float = 5.0,
+        progress_callback: Callable[[UploadProgress], None] | None = None,
+    ) -> dict[str, list[AssetFilePath]]:
+        """Publish everything that is staged, in one visible step (EXE-30, EXE-31).
+
+        What was published before, or has arrived already, is not sent again.
+
+        Args:
+            timeout: seconds to wait for a connection, and for each chunk.
+            chunk_size: bytes sent at once.
+            max_retries: tries after the first, of what may go better the next time.
+            retry_delay: seconds before the first of them; it doubles with each.
+            progress_callback: called with an :class:`UploadProgress`.
+
+        Returns:
+            What was published, by kind of asset; empty when nothing was pending.
+
+        Raises:
+            InvalidTransitionError: it is Created, Running or Aborted.
+            UsageError: it is called within the block; or what is staged is not as it must be.
+            RunBusyError: another live process publishes it.
+            TransferError: the tries were used up; it is Failed, and can be published again.
+            StorageError: the disk refused.
+        """
+        from aexp.execution.publish import upload
+        from aexp.execution.resume import seal
+
+        self._refuse_unended()
+        seal(self)
+        return upload(
+            self,
+            timeout=timeout,
+            chunk_size=chunk_size,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            progress_callback=progress_callback,
+        )
+
+    def _refuse_unended(self) -> None:
+        if self.is_open:
+            raise UsageError(
+                f"execution {self.execution_rid} is still open",
+                hint="publish after the with block, or after execution_stop()",
+            )
+        current = self.status
+        if current is _S.Running:
+            raise InvalidTransitionError(
+                f"execution {self.execution_rid} is Running: its process never ended it",
+                hint="if it is gone: update_status(ExecutionStatus.Pending_Upload), then publish",
+            )
+        if current is not _S.Uploaded:
+            check_execution_step(current, _S.Pending_Upload)

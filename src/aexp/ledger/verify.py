@@ -17,6 +17,7 @@ from aexp.errors import NotFoundError, UnsafeValueError, UsageError
 from aexp.git import Git
 from aexp.ledger.datasets import read_datasets
 from aexp.ledger.experiments import read_records
+from aexp.ledger.features import read_features
 from aexp.ledger.judge import LedgerProblem, entry_job_id, is_run_file
 from aexp.ledger.merge_driver import ONLY_OURS
 from aexp.ledger.store import read_ledger
@@ -87,6 +88,7 @@ def verify_ledger(
         problems += read_plans(tree)[1]
         problems += read_workflows(tree)[1]
         problems += read_datasets(tree)[1]
+        problems += read_features(tree)[1]
     by_place = {(p.path, p.code, p.severity): p for p in reversed(problems)}  # the first stays
     problems = sorted(by_place.values(), key=lambda p: (p.path, p.code))
     broken = {p.job_id for p in problems if p.severity == "error"}

@@ -1,4 +1,4 @@
-"""What an execution has published: assets and values of features, as documents and entries list them.
+"""What an execution has published: assets and values of features (EXE-30, EXE-31).
 
 Pure values (ADR 10). The list in a run's document says what is published, and nothing else; the
 manifest made here keeps the bytes.
@@ -63,6 +63,11 @@ class AssetOutput:
 
     kind: Literal["asset"] = field(default="asset", init=False)
 
+    @property
+    def key(self) -> str:
+        """What tells it from the other outputs of its execution."""
+        return self.rid
+
     def to_json(self) -> dict[str, Json]:
         """Return it as documents list it."""
         value: dict[str, Json] = {
@@ -112,6 +117,11 @@ class FeatureOutput:
     count: int
 
     kind: Literal["feature"] = field(default="feature", init=False)
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other outputs of its execution, but for equal values."""
+        return f"{self.target}/{self.feature}/{self.digest}"
 
     def to_json(self) -> dict[str, Json]:
         """Return it as documents list it."""
@@ -178,6 +188,16 @@ def outputs_in(listed: Json) -> list[Output]:
     """Return the outputs in a list, without what is none."""
     found = map(output_from_json, listed if isinstance(listed, list) else ())
     return [output for output in found if output is not None]
+
+
+def merged(lists: Iterable[Sequence[Output]]) -> list[Output]:
+    """Return the outputs of several lists: the first one whole, of the others what it lacks."""
+    result: list[Output] = []
+    seen: set[str] = set()
+    for outputs in lists:
+        result += [output for output in outputs if output.key not in seen]
+        seen.update(output.key for output in outputs)
+    return result
 
 
 def faults(execution_rid: str, listed: Json) -> Iterator[str]:
@@ -276,7 +296,5 @@ def outputs_manifest(
     """
     layers = tuple(output.layer() for output in new)
     if listed is not None:
-        layers += (
-            Descriptor(listed.media_type, listed.digest, listed.size, {NAME: SPILLED}),
-        )
+        layers += (Descriptor(listed.media_type, listed.digest, listed.size, {NAME: SPILLED}),)
     return Manifest(config, layers, OUTPUTS_TYPE, subject)

@@ -6,15 +6,13 @@ for what it does not say. So a fresh clone, with no ref at all, can pull what it
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 from aexp.clock import utc_now
 from aexp.errors import (
-    AexpError,
     AmbiguousIdError,
     NotFoundError,
     NotTerminalError,
@@ -24,29 +22,27 @@ from aexp.errors import (
 from aexp.ledger.dataset_bytes import parcel_to_pull, parcel_to_push
 from aexp.ledger.datasets import DatasetRecord, find_dataset, list_datasets
 from aexp.ledger.experiments import ExperimentRecord, find_records, list_experiments
-from aexp.model.attachment import Attachment
-from aexp.model.canonical import Json
 from aexp.model.ids import is_experiment_id
-from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest, is_digest
+from aexp.model.oci import is_digest
 from aexp.model.status import RETRACTED, is_terminal
-from aexp.registry.blobs import Blob
+from aexp.recording.run_bytes import (
+    Source,
+    parcels_to_pull,
+    parcels_to_push,
+    recorded_bytes,
+)
 from aexp.registry.lookup import find_artifact, listed_refs
-from aexp.registry.places import run_ref
 from aexp.registry.refs import ANONYMOUS, ARTIFACT, RUN, RefChange, SetRef
 from aexp.registry.remotes.base import Remote
-from aexp.registry.remotes.closure import find_closure
-from aexp.registry.remotes.places import RemoteRef, blob_path
+from aexp.registry.remotes.places import RemoteRef
 from aexp.registry.store import Registry
 from aexp.registry.transfer import Options, Parcel, find_refs
 from aexp.repo import Layout
-from aexp.runs.closing import RUN_TYPE
 from aexp.runs.lookup import all_runs, resolve_run_id, view_of
 from aexp.runs.view import RunView
 
 _CREATED: Final = "org.opencontainers.image.created"
 _TITLE: Final = "org.opencontainers.image.title"
-_SPILLED: Final = "aexp."
-"""How attachments are named that are parts of an entry which were too large for it."""
 
 
 @dataclass
@@ -183,22 +179,18 @@ class _Source:
                 )
             self.selection.left_out[f"run {view.job_id}"] = f"it is {view.status}"
             return
-        ref = self._registry.ref(run_ref(self._layout, view.job_id))
-        attachments = attachments_of(view)
-        if ref is None and not attachments:
+        parcels = parcels_to_push(self._layout, self._registry, view)
+        if not parcels and not recorded_bytes(view):
             self.selection.without_bytes.append(view.job_id)
             return
-        here = [a for a in attachments if self._registry.has(a.digest)]
-        if ref is None and not here:
+        for parcel in parcels:
+            self.selection.add(parcel)
+        if not parcels:
             reason = "its bytes are not in the registry of this clone"
             if by_name:
                 hint = f"push it where it ran: {view.machine or 'another machine'}"
                 raise NotFoundError(f"run {view.job_id}: {reason}", hint=hint)
             self.selection.left_out[f"run {view.job_id}"] = reason
-            return
-        manifests = () if ref is None else (ref.digest,)
-        refs = tuple(self._ref(RUN, view.job_id, digest, {}) for digest in manifests)
-        self.selection.add(Parcel(f"run {view.job_id}", manifests, _blobs(here), refs))
 
     def _ref(self, kind: str, name: str, digest: str, facts: Mapping[str, str]) -> RemoteRef:
         known = {key: value for key, value in facts.items() if value}
@@ -254,6 +246,7 @@ class _Wanted:
         self._remote = remote
         self._options = replace(options, dry_run=False)
         self._replace_names = replace_names
+        self._source = Source(layout, registry, remote, self._options)
         self._runs: dict[str, RunView] = {}
         self.selection = Selection()
 
@@ -334,7 +327,7 @@ class _Wanted:
             return [SetRef(name, ARTIFACT, digest, expect=None)]
         if current.digest == digest:
             return []
-        if not self._replace_names and not self._is_there(current.digest):
+        if not self._replace_names and not self._source.has(current.digest):
             raise RefConflictError(
                 f"{name!r} stands here for another artifact ({current.digest[:19]}), which"
                 f" {self._remote.shown} does not have",
@@ -350,116 +343,12 @@ class _Wanted:
             self._add_run(view, refs[job_id])
 
     def _add_run(self, view: RunView, refs: Sequence[RemoteRef]) -> None:
-        attachments = attachments_of(view)
-        if not attachments and not refs:
+        parcels = parcels_to_pull(self._source, view, refs)
+        if not parcels:
             self.selection.without_bytes.append(view.job_id)
-            return
-        there = self._without_spilled(attachments)
-        current = self._registry.ref(run_ref(self._layout, view.job_id))
-        reached = set() if current is None else _reach(self._registry, current.digest)
-        if there and {attachment.digest for attachment in there} <= reached:
-            refs = []
-        manifests = tuple(ref.digest for ref in refs)
-        finish = _run_finisher(self._layout, view.job_id, there, manifests)
-        name = f"run {view.job_id}"
-        self.selection.add(Parcel(name, manifests, _blobs(there), finish=finish))
-
-    def _without_spilled(self, attachments: Sequence[Attachment]) -> list[Attachment]:
-        """Leave out parts of an entry that nobody has kept: its run is whole without them."""
-        return [
-            attachment
-            for attachment in attachments
-            if not attachment.name.startswith(_SPILLED)
-            or self._registry.has(attachment.digest)
-            or self._is_there(attachment.digest)
-        ]
-
-    def _is_there(self, digest: str) -> bool:
-        size = self._options.retry.run(
-            lambda: self._remote.size(blob_path(digest)), self._options.reporter.retrying
-        )
-        return size is not None
-
-
-def attachments_of(view: RunView) -> list[Attachment]:
-    """Return what a run's attempts hold, as its document and its ledger entry list it."""
-    listed: list[Json] = list(view.field("attachments") or ())
-    if view.entry is not None:
-        listed += view.entry.get("attachments") or ()
-        for other in view.entry.get("replicates") or ():
-            listed += other.get("attachments") or ()
-    found = (Attachment.from_json(item) for item in listed)
-    by_digest = {a.digest: a for a in reversed([a for a in found if a is not None])}
-    return [by_digest[digest] for digest in reversed(by_digest) if is_digest(digest)]
-
-
-def _blobs(attachments: Iterable[Attachment]) -> tuple[Blob, ...]:
-    return tuple(Blob(attachment.digest, attachment.size) for attachment in attachments)
+        for parcel in parcels:
+            self.selection.add(parcel)
 
 
 def _anonymous(digest: str) -> str:
     return f"{ANONYMOUS}/{digest.removeprefix('sha256:')[:16]}"
-
-
-def _run_finisher(
-    layout: Layout, job_id: str, attachments: Sequence[Attachment], manifests: Sequence[str]
-) -> Callable[[Registry], list[RefChange]]:
-    """Return what makes a pulled run reachable here.
-
-    A manifest that holds everything is kept as it is: the one that is here, else one of the remote
-    that holds this one too. Otherwise (several machines have attempted the run, or it was shared
-    as part of a session) one is made of what the ledger lists.
-    """
-
-    def finish(registry: Registry) -> list[RefChange]:
-        name = run_ref(layout, job_id)
-        current = registry.ref(name)
-        mine = () if current is None else (current.digest,)
-        wanted = {attachment.digest for attachment in attachments} or set(manifests)
-        for digest in (*mine, *reversed(manifests)):
-            if wanted <= _reach(registry, digest):
-                if current is None:
-                    return [SetRef(name, RUN, digest, expect=None)]
-                if digest == current.digest:
-                    return []
-                if current.digest in _reach(registry, digest):
-                    return [SetRef(name, RUN, digest, expect=current.digest)]
-        made = _gather(registry, attachments, (*mine, *manifests))
-        return [SetRef(name, RUN, made.digest, expect=mine[0] if mine else None)]
-
-    return finish
-
-
-def _reach(registry: Registry, digest: str) -> set[str]:
-    """Return what a manifest here needs; nothing when part of it is not here."""
-    with contextlib.suppress(AexpError):
-        closure = find_closure([digest], lambda many: [(d, registry.read(d)) for d in many])
-        return closure.reach([digest])
-    return set()
-
-
-def _gather(
-    registry: Registry, attachments: Sequence[Attachment], manifests: Sequence[str]
-) -> Descriptor:
-    """Store a manifest that reaches all attachments and all other manifests."""
-    subject: Descriptor | None = None
-    config = registry.put(EMPTY_CONFIG)
-    empty = Descriptor(EMPTY, config.digest, config.size)
-    layers = tuple(attachment.layer() for attachment in attachments) or (empty,)
-    for digest in manifests:
-        known = registry.manifest(digest)
-        size = registry.size(digest) or 0
-        below = Descriptor(known.media_type, digest, size, artifact_type=known.artifact_type)
-        if subject is None:
-            subject = below
-        else:
-            layers = (*layers, *_layers(known), below)
-    return registry.put_manifest(
-        Manifest(config=empty, layers=layers, artifact_type=RUN_TYPE, subject=subject)
-    )
-
-
-def _layers(manifest: object) -> Iterator[Descriptor]:
-    if isinstance(manifest, Manifest):
-        yield manifest.config
-        yield from manifest.layers

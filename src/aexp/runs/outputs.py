@@ -20,6 +20,7 @@ from aexp.model.outputs import (
     Output,
     decode_outputs,
     manifest_in,
+    merged,
     outputs_in,
 )
 from aexp.registry.store import Registry
@@ -45,7 +46,7 @@ def outputs_of(layout: Layout, registry: Registry, view: RunView) -> list[Output
     if record is not None and isinstance(record.document.get(OUTPUTS), list):
         return outputs_in(record.document[OUTPUTS])
     here = reader(registry, layout.workspace / view.job_id)
-    found: list[Output] = []
+    found = []
     for attempt in attempts_of(view):
         listed = listed_outputs(attempt, here)
         if listed is None:
@@ -53,8 +54,8 @@ def outputs_of(layout: Layout, registry: Registry, view: RunView) -> list[Output
                 f"the list of what run {view.job_id} has published is not here",
                 hint=f"fetch it with `aexp pull {view.job_id[:8]}`",
             )
-        found += [output for output in listed if output not in found]
-    return found
+        found.append(listed)
+    return merged(found)
 
 
 def listed_outputs(attempt: Mapping[str, Json], read: Read) -> list[Output] | None:

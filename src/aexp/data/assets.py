@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aexp.data.feature_values import how_to_pull
-from aexp.data.published import Publication, executions, publications
+from aexp.data.publications import Publication, executions, publications
 from aexp.errors import (
     AmbiguousIdError,
     CorruptDataError,
@@ -26,6 +26,7 @@ from aexp.registry.blobs import Blob
 from aexp.registry.store import Registry
 from aexp.registry.transfer import Options, Parcel, pull
 from aexp.repo import Layout, choose_remote
+from aexp.runs.lookup import resolve_run_id
 from aexp.runs.outputs import attempts_of
 from aexp.storage.atomic import make_folder, storage_error
 
@@ -172,7 +173,6 @@ def _assets(layout: Layout, publication: Publication) -> Iterator[Asset]:
 
 def list_assets(
     layout: Layout,
-    registry: Registry,
     *,
     asset: str | None = None,
     execution: str | None = None,
@@ -182,15 +182,17 @@ def list_assets(
 
     Args:
         layout: the repository.
-        registry: where lists may be that an entry had no room for.
         asset: only those of this kind.
-        execution: only those of the execution of this id.
+        execution: only those of the execution of this id, or that begins with it.
         asset_type: only those of this type.
 
     Raises:
-        NotFoundError: the list of some is not here.
+        NotFoundError: the list of some is not here, or there is no such execution.
     """
-    found = find_assets(layout, registry, execution)
+    from aexp.registry import open_registry
+
+    only = None if execution is None else resolve_run_id(layout, execution)
+    found = find_assets(layout, open_registry(layout), only)
     found.check_whole()
     return select(found.assets, asset, asset_type)
 
@@ -204,12 +206,11 @@ def select(assets: Iterable[Asset], kind: str | None, asset_type: str | None) ->
     ]
 
 
-def find_asset(layout: Layout, registry: Registry, rid: str) -> Asset:
+def lookup_asset(layout: Layout, rid: str) -> Asset:
     """Return one published asset.
 
     Args:
         layout: the repository.
-        registry: where lists may be that an entry had no room for.
         rid: its id, or the beginning of it.
 
     Raises:
@@ -222,7 +223,9 @@ def find_asset(layout: Layout, registry: Registry, rid: str) -> Asset:
         raise UsageError(
             f"{rid!r} is no id of an asset", hint="it is 16 hex digits; see `aexp asset list`"
         )
-    found = find_assets(layout, registry)
+    from aexp.registry import open_registry
+
+    found = find_assets(layout, open_registry(layout))
     assets = {asset.rid: asset for asset in found.assets if asset.rid.startswith(wanted)}
     if len(assets) > 1:
         shown = ", ".join(sorted(assets)[:_NAMED])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from aexp.data.published import Publication, publications
+from aexp.data.publications import Publication, publications
 from aexp.errors import CorruptDataError, NotFoundError
 from aexp.ledger.features import read_feature
 from aexp.model.canonical import Json, decode_json, decode_number
@@ -103,13 +103,12 @@ class FoundValues:
 
 
 def list_feature_values(
-    layout: Layout, registry: Registry, target: str, name: str, *, latest: bool = False
+    layout: Layout, target: str, name: str, *, latest: bool = False
 ) -> list[FeatureValue]:
     """Return all published values of a feature, the newest last.
 
     Args:
         layout: the repository.
-        registry: where their bytes are.
         target: the kind of thing that the feature describes.
         name: the feature's name.
         latest: only the newest value of each thing.
@@ -118,7 +117,9 @@ def list_feature_values(
         NotFoundError: there is no such feature, or some of its values are not here.
         CorruptDataError: values are damaged.
     """
-    found = find_values(layout, registry, target, name)
+    from aexp.registry import open_registry
+
+    found = find_values(layout, open_registry(layout), target, name)
     found.check_whole()
     return found.latest() if latest else found.values
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -118,9 +118,8 @@ def list_features(layout: Layout) -> list[Feature]:
 class AssetKinds(Protocol):
     """The kinds of assets that the repository declares."""
 
-    @property
-    def names(self) -> Collection[str]:
-        """What they are called."""
+    def check(self, asset: object) -> str:
+        """Return a kind that is declared; else raise a UsageError with the lines to add."""
 
 
 def staged_rows(records: Iterable[object], kinds: AssetKinds | None = None) -> list[Row]:
@@ -132,6 +131,7 @@ def staged_rows(records: Iterable[object], kinds: AssetKinds | None = None) -> l
 
     Raises:
         FeatureError: they are of several features, or are no records, or hold what cannot be.
+        UsageError: an asset column holds a kind of asset that is not declared.
     """
     rows: list[Row] = []
     one: FeatureDefinition | None = None
@@ -144,7 +144,9 @@ def staged_rows(records: Iterable[object], kinds: AssetKinds | None = None) -> l
             )
         if one is None:
             one = definition
-            _check_kinds(definition, kinds)
+            for column in definition.columns:
+                if column.asset is not None and kinds is not None:
+                    kinds.check(column.asset)
         elif definition != one:
             raise FeatureError(
                 f"the records are of {one.key} and of {definition.key}; nothing was staged",
@@ -153,16 +155,6 @@ def staged_rows(records: Iterable[object], kinds: AssetKinds | None = None) -> l
         values = {name: getattr(record, name) for name in type(record).model_fields}  # type: ignore[attr-defined]
         rows.append((one.target, one.name, _staged(one, values), one.asset_columns))
     return rows
-
-
-def _check_kinds(definition: FeatureDefinition, kinds: AssetKinds | None) -> None:
-    for column in definition.columns:
-        if column.asset is not None and kinds is not None and column.asset not in kinds.names:
-            raise FeatureError(
-                f"column {column.name} of {definition.key} holds assets of the kind"
-                f" {column.asset}, which aexp.yaml does not declare",
-                hint=f"write it there: assets: {{{column.asset}: {{}}}}",
-            )
 
 
 def _staged(definition: FeatureDefinition, values: Mapping[str, Any]) -> dict[str, Json]:

@@ -25,7 +25,7 @@ LONGEST_TERM: Final = 256
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TYPE: Final = re.compile(r"(str|int|float|bool|term|asset)(\?)?(?::(.*))?", re.DOTALL)
-_ASSET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_ASSET: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PYTHON: Final[Mapping[type, ColumnKind]] = {str: "str", int: "int", float: "float", bool: "bool"}
 

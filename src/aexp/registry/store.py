@@ -187,6 +187,16 @@ class Registry:
         """Return whether the blob ``digest`` is there."""
         return self._blobs.size(digest) is not None
 
+    def touch(self, digest: str) -> bool:
+        """Renew the time of a blob, as if it were stored anew; return whether it is there.
+
+        From then on the writer's lease keeps it from a collection (GC-03).
+        """
+        if not self.exists():
+            return False
+        with self.writing():
+            return self._blobs.touch(digest)
+
     def size(self, digest: str) -> int | None:
         """Return the size of the blob ``digest`` in bytes, None when it is not there."""
         return self._blobs.size(digest)

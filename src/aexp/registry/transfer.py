@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
@@ -104,6 +104,7 @@ class Options:
         workers: how many transfers at a time.
         dry_run: whether to change nothing.
         verify: read what the other side has already, and copy anew what is damaged there.
+        seen: sizes by digest of blobs that were seen on the remote just now (push).
     """
 
     retry: Retry = field(default_factory=Retry)
@@ -111,6 +112,7 @@ class Options:
     workers: int = WORKERS
     dry_run: bool = False
     verify: bool = False
+    seen: Mapping[str, int] = field(default_factory=dict)
 
 
 Parcels: TypeAlias = Sequence[Parcel]
@@ -142,7 +144,8 @@ def push(
     sizes = _all_sizes(closure, parcels)
     try:
         is_new = _check_remote(mover) is None
-        existing = {} if is_new else mover.existing(sizes)
+        seen = {d: s for d, s in options.seen.items() if d in sizes}
+        existing = {} if is_new else {**mover.existing([d for d in sizes if d not in seen]), **seen}
         missing = {d: s for d, s in sizes.items() if existing.get(d) != s}
         report.mended += [digest for digest in missing if digest in existing]
         if options.verify:

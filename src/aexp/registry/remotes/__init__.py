@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aexp.registry.remotes.base import Remote
+from aexp.registry.remotes.base import Limits, Remote
 from aexp.registry.remotes.opening import open_remote
 
-__all__ = ["Remote", "open_remote"]
+__all__ = ["Limits", "Remote", "open_remote"]

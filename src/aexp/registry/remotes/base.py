@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, TypeAlias
 
 CHUNK: Final = 1 << 20
@@ -15,6 +16,27 @@ Progress: TypeAlias = Callable[[int], None]
 """Called with the number of bytes that have just arrived."""
 Source: TypeAlias = Callable[[], AbstractContextManager[BinaryIO]]
 """Opens what is to be sent, from its beginning; reading it to its end verifies it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a remote may be silent, and how much goes to it at a time.
+
+    None is what a kind of remote does by itself. What a kind has no notion of it leaves out
+    (``docs/format/remote.md``).
+
+    Attributes:
+        connect_s: seconds until a connection stands.
+        answer_s: seconds until an answer to one chunk.
+        chunk: bytes that are sent before an answer is waited for.
+    """
+
+    connect_s: float | None = None
+    answer_s: float | None = None
+    chunk: int | None = None
+
+
+NO_LIMITS: Final = Limits()
 
 
 class Remote(Protocol):

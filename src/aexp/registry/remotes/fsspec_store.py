@@ -19,14 +19,23 @@ from aexp.errors import (
     UsageError,
 )
 from aexp.model.remote import RemoteAddress
-from aexp.registry.remotes.base import CHUNK, TEMP_FOLDER, Progress, Source
+from aexp.registry.remotes.base import (
+    CHUNK,
+    NO_LIMITS,
+    TEMP_FOLDER,
+    Limits,
+    Progress,
+    Source,
+)
 
 _WHOLE_AT_ONCE: Final = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"}
 )
 """Stores in which an object appears when it is whole; elsewhere a file is moved into its place."""
 _ONE_REQUEST: Final = 8 * CHUNK
-"""Content up to this size is sent in one request, and read in pieces of it."""
+"""Content up to this size is sent in one request, and read in pieces of it, unless limited."""
+_LEAST_PART: Final = 5 * CHUNK
+"""S3 takes no smaller parts, but for the last one."""
 _MOST_PARTS: Final = 9_000
 """S3 takes 10,000 parts."""
 _TRANSIENT = (
@@ -54,8 +63,12 @@ _BROKE_OFF: Final = frozenset(
 """Errors of botocore and aiohttp, by the name of a class or of one it is made from."""
 
 
-def open_fsspec(address: RemoteAddress) -> FsspecRemote:
+def open_fsspec(address: RemoteAddress, limits: Limits = NO_LIMITS) -> FsspecRemote:
     """Return a remote of the kind that the address's scheme names.
+
+    Args:
+        address: the remote's.
+        limits: how long to wait, which S3 knows of, and how much to send at a time.
 
     Raises:
         MissingExtraError: fsspec, or the package for this kind, is not installed.
@@ -70,6 +83,10 @@ def open_fsspec(address: RemoteAddress) -> FsspecRemote:
     settings: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if address.endpoint is not None:
         settings["endpoint_url"] = address.endpoint
+    waits = {"connect_timeout": limits.connect_s, "read_timeout": limits.answer_s}
+    waits = {name: seconds for name, seconds in waits.items() if seconds is not None}
+    if waits and address.scheme in ("s3", "s3a"):
+        settings["config_kwargs"] = waits
     try:
         system = fsspec.filesystem(address.scheme, **settings)
     except ImportError as error:
@@ -83,7 +100,9 @@ def open_fsspec(address: RemoteAddress) -> FsspecRemote:
             hint="use sftp://, s3://, file:// or another kind that fsspec knows",
         ) from None
     root = str(system._strip_protocol(address.url.rstrip("/")))
-    return FsspecRemote(system, root, address.name, address.scheme in _WHOLE_AT_ONCE)
+    return FsspecRemote(
+        system, root, address.name, address.scheme in _WHOLE_AT_ONCE, limits.chunk or _ONE_REQUEST
+    )
 
 
 class FsspecRemote:
@@ -94,9 +113,18 @@ class FsspecRemote:
         root: the remote's folder in it.
         shown: how messages name it.
         whole_at_once: whether nothing of an object shows before all of it is there.
+        request: bytes of one request, at least those of the smallest part that S3 takes.
     """
 
-    def __init__(self, system: Any, root: str, shown: str, whole_at_once: bool) -> None:
+    def __init__(
+        self,
+        system: Any,
+        root: str,
+        shown: str,
+        whole_at_once: bool,
+        request: int = _ONE_REQUEST,
+    ) -> None:
+        self._request = max(request, _LEAST_PART)
         self._system = system
         self._root = root
         self.shown = shown
@@ -138,7 +166,7 @@ class FsspecRemote:
     def chunks(self, path: str, offset: int, size: int) -> Iterator[bytes]:
         """Yield a file's bytes from ``offset`` to ``size``, or to its end."""
         while offset < size:
-            until = min(size, offset + _ONE_REQUEST)
+            until = min(size, offset + self._request)
             with self._errors():
                 try:
                     data: bytes = self._system.cat_file(self._place(path), start=offset, end=until)
@@ -151,7 +179,7 @@ class FsspecRemote:
 
     def put(self, path: str, source: Source, size: int, token: str, progress: Progress) -> None:
         """Make a file of what ``source`` opens; it appears whole or not at all."""
-        if size <= _ONE_REQUEST and self._whole_at_once:
+        if size <= self._request and self._whole_at_once:
             with source() as stream:
                 data = stream.read(size + 1)
                 if len(data) != size or stream.read(1):
@@ -165,7 +193,7 @@ class FsspecRemote:
 
     def _put_in_parts(self, place: str, source: Source, size: int, progress: Progress) -> None:
         """Send an object in parts; only the last step, after all was checked, makes it one."""
-        block = max(_ONE_REQUEST, -(-size // _MOST_PARTS))
+        block = max(self._request, -(-size // _MOST_PARTS))
         with self._errors():
             target = self._system.open(place, "wb", block_size=block, autocommit=False)
         try:

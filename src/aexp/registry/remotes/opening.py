@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 from aexp.errors import UsageError
 from aexp.model.remote import LOGIN_SCHEMES, RemoteAddress
+from aexp.registry.remotes.base import NO_LIMITS, Limits
 from aexp.repo import Layout
 
 if TYPE_CHECKING:
     from aexp.registry.remotes.base import Remote
 
 
-def open_remote(layout: Layout, address: RemoteAddress) -> Remote:
+def open_remote(layout: Layout, address: RemoteAddress, limits: Limits = NO_LIMITS) -> Remote:
     """Return the remote at an address. Nothing is asked of it yet.
 
     Args:
         layout: of the repository; a relative folder counts from its root.
         address: the remote's.
+        limits: how long to wait for it, and how much to send at a time.
 
     Raises:
         MissingExtraError: its kind needs a package that is not installed.
@@ -33,10 +35,10 @@ def open_remote(layout: Layout, address: RemoteAddress) -> Remote:
     if address.scheme in LOGIN_SCHEMES:
         from aexp.registry.remotes.sftp import SftpRemote
 
-        return SftpRemote(address)
+        return SftpRemote(address, limits)
     from aexp.registry.remotes.fsspec_store import open_fsspec
 
-    return open_fsspec(address)
+    return open_fsspec(address, limits)
 
 
 def _folder(layout: Layout, path: str) -> Path:

@@ -26,7 +26,7 @@ class RemoteRef:
     """What a remote says of one artifact or one run: a small file that never changes.
 
     Attributes:
-        kind: ``artifact`` or ``run``.
+        kind: ``artifact``, ``run``, ``outputs`` (of an execution) or ``dataset``.
         name: the artifact's name, or the run's full id.
         digest: of the manifest.
         pushed_at: when, as ISO 8601 in UTC.
@@ -100,8 +100,8 @@ def ref_folder(kind: str, name: str) -> str:
     Any name is legal, and file systems and object stores differ in what they take: so a name is
     told by its hash, behind a few of its letters for people.
     """
-    if kind == "run":
-        return f"refs/run/{name[:2]}/{name}"
+    if kind in ("run", "outputs"):
+        return f"refs/{kind}/{name[:2]}/{name}"
     slug = _SLUG.sub("-", name)[:40].strip("-.") or "name"
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"refs/{kind}/{slug}-{mark}"

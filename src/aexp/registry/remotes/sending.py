@@ -27,7 +27,14 @@ class Part(Protocol):
         """Cut off what is beyond so many bytes."""
 
 
-def send(part: Part, there: int, source: Source, size: int, progress: Progress) -> None:
+def send(
+    part: Part,
+    there: int,
+    source: Source,
+    size: int,
+    progress: Progress,
+    piece: int | None = None,
+) -> None:
     """Fill ``part`` with what ``source`` opens.
 
     What arrived earlier is kept when its last piece is what the source has in that place; the
@@ -39,17 +46,19 @@ def send(part: Part, there: int, source: Source, size: int, progress: Progress) 
         source: the content.
         size: of the content, in bytes.
         progress: told of the bytes that have arrived, now or earlier.
+        piece: bytes that are written at a time.
 
     Raises:
         CorruptDataError: the source is damaged, or has another size.
     """
+    piece = piece or CHUNK
     with source() as stream:
         if not there or (there <= size and _agree(part, there, stream)):
-            _send_rest(part, there, stream, size, progress)
+            _send_rest(part, there, stream, size, progress, piece)
             return
     part.truncate(0)
     with source() as stream:
-        _send_rest(part, 0, stream, size, progress)
+        _send_rest(part, 0, stream, size, progress, piece)
 
 
 def _agree(part: Part, there: int, stream: BinaryIO) -> bool:
@@ -75,11 +84,13 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _send_rest(part: Part, done: int, stream: BinaryIO, size: int, progress: Progress) -> None:
+def _send_rest(
+    part: Part, done: int, stream: BinaryIO, size: int, progress: Progress, piece: int
+) -> None:
     part.seek(done)
     if done:
         progress(done)
-    while chunk := stream.read(CHUNK):
+    while chunk := stream.read(piece):
         _write(part, chunk)
         progress(len(chunk))
         done += len(chunk)

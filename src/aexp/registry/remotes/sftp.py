@@ -21,7 +21,14 @@ from aexp.errors import (
     TransferError,
 )
 from aexp.model.remote import RemoteAddress
-from aexp.registry.remotes.base import CHUNK, TEMP_FOLDER, Progress, Source
+from aexp.registry.remotes.base import (
+    CHUNK,
+    NO_LIMITS,
+    TEMP_FOLDER,
+    Limits,
+    Progress,
+    Source,
+)
 from aexp.registry.remotes.sending import send
 from aexp.registry.remotes.ssh import ANSWER_WITHIN_S, connect, load_paramiko
 
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
 _REQUEST = 32768
 """Bytes that every server takes and gives in one request."""
 _AHEAD = 8 * CHUNK
-"""So much is asked for before it has come."""
+"""So much is asked for before it has come, and sent at most before it has arrived."""
 
 
 class SftpRemote:
@@ -42,10 +49,13 @@ class SftpRemote:
 
     Args:
         address: the remote's.
+        limits: how long to wait for it, and how much to send at a time.
     """
 
-    def __init__(self, address: RemoteAddress) -> None:
+    def __init__(self, address: RemoteAddress, limits: Limits = NO_LIMITS) -> None:
         self.shown = address.name
+        self._limits = limits
+        self._piece = CHUNK if limits.chunk is None else min(limits.chunk, _AHEAD)
         self._address = address
         path = address.path.rstrip("/")
         self._root = path.removeprefix("/~/") if path.startswith("/~/") else path
@@ -105,7 +115,7 @@ class SftpRemote:
             self._make_folder(sftp, TEMP_FOLDER)
             there = _size(sftp, temp)
             with sftp.open(temp, "w+b" if there is None else "r+b", bufsize=0) as stream:
-                send(_Part(stream), there or 0, source, size, progress)
+                send(_Part(stream), there or 0, source, size, progress, self._piece)
             arrived = _size(sftp, temp)
             if arrived != size:
                 raise RemoteUnavailableError(f"{self.shown} has {arrived} bytes of {size}")
@@ -198,7 +208,7 @@ class SftpRemote:
         with self._guard:  # of several threads one connects
             transport = None if self._client is None else self._client.get_transport()
             if transport is None or not transport.is_active():
-                self._client = connect(self._address)
+                self._client = connect(self._address, self._limits.connect_s)
                 transport = self._client.get_transport()
             client = self._client
         kept = getattr(self._local, "kept", None)
@@ -211,7 +221,7 @@ class SftpRemote:
             raise EOFError("no SFTP channel could be opened")
         channel = opened.get_channel()
         if channel is not None:
-            channel.settimeout(ANSWER_WITHIN_S)
+            channel.settimeout(self._limits.answer_s or ANSWER_WITHIN_S)
         self._local.kept = (client, opened)
         return opened
 

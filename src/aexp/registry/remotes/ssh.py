@@ -35,11 +35,15 @@ def load_paramiko(scheme: str) -> Any:
     return paramiko
 
 
-def connect(address: RemoteAddress) -> SSHClient:
+def connect(address: RemoteAddress, within_s: float | None = None) -> SSHClient:
     """Return a connection to the host of ``address``.
 
     What ``~/.ssh/config`` says of the host counts: HostName, Port, User, IdentityFile,
     IdentitiesOnly, UserKnownHostsFile, ProxyCommand and ProxyJump.
+
+    Args:
+        address: the remote's.
+        within_s: seconds that each step of it may take.
 
     Raises:
         MissingExtraError: paramiko is not installed.
@@ -56,6 +60,7 @@ def connect(address: RemoteAddress) -> SSHClient:
             client.load_system_host_keys(str(known))
     host = str(options.get("hostname") or address.host)
     proxy = _proxy(options, host)
+    within_s = within_s or CONNECT_WITHIN_S
     try:
         client.connect(
             host,
@@ -64,10 +69,10 @@ def connect(address: RemoteAddress) -> SSHClient:
             key_filename=_key_files(options),
             look_for_keys=options.get("identitiesonly", "no") != "yes",
             sock=proxy,
-            timeout=CONNECT_WITHIN_S,
-            banner_timeout=CONNECT_WITHIN_S,
-            auth_timeout=CONNECT_WITHIN_S,
-            channel_timeout=CONNECT_WITHIN_S,
+            timeout=within_s,
+            banner_timeout=within_s,
+            auth_timeout=within_s,
+            channel_timeout=within_s,
         )
     except BaseException as error:
         client.close()

@@ -38,6 +38,10 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "queue": ("queue",),
         "run_queued": ("run-queued",),
     },
+    "Executions and data": {
+        "feature": ("feature",),
+        "asset": ("asset",),
+    },
     "Sessions and bytes": {"session": ("session",), "registry": ("registry",)},
     "Sharing": {
         "sharing": ("sync",),

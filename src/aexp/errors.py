@@ -321,6 +321,23 @@ class FeatureError(UsageError):
     usual_hint = "see `aexp feature show TARGET NAME` and docs/format/feature.md"
 
 
+class StagedOutputError(AexpError):
+    """Staged outputs cannot be published as they are; nothing was uploaded (EXE-21, EXE-22).
+
+    Attributes:
+        problems: all that is wrong, a line each.
+    """
+
+    code = "staged-output"
+    exit_code = 5
+    summary = "Staged outputs cannot be published: not written, changed, or with bad metadata."
+    usual_hint = "correct them, or register them again, and publish again"
+
+    def __init__(self, message: str, *, hint: str | None = None, problems: tuple[str, ...] = ()):
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
 class DirtyTreeError(AexpError):
     """The repository's settings refuse executions of code that is not committed (EXE-03)."""
 
@@ -357,6 +374,10 @@ class MissingOutputWarning(UserWarning):
 
 class AttachmentWarning(UserWarning):
     """The result of a recorded call has no form in which it could be stored (REC-06)."""
+
+
+class ReplacedAssetWarning(UserWarning):
+    """A file was registered under the name of another one, which is published no more (EXE-22)."""
 
 
 class DirtyTreeWarning(UserWarning):

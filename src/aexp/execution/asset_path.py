@@ -30,7 +30,7 @@ class AssetFacts:
         name: its file name.
         types: its asset types.
         metadata: what is said of it.
-        folder: the folder of the run that stages it, or None: it is an input, or published.
+        state: where it is staged, or None: it is an input, or published.
     """
 
     rid: str
@@ -38,7 +38,7 @@ class AssetFacts:
     name: str
     types: tuple[str, ...] = ()
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    folder: Path | None = None
+    state: State | None = None
 
 
 class AssetFilePath(_Plain):
@@ -60,7 +60,7 @@ class AssetFilePath(_Plain):
     @classmethod
     def staged(cls, state: State, row: StagedAsset) -> AssetFilePath:
         """Return the path of a staged asset."""
-        facts = AssetFacts(row.rid, row.asset, row.name, row.types, row.metadata, state.folder)
+        facts = AssetFacts(row.rid, row.asset, row.name, row.types, row.metadata, state)
         return cls.of(state.path_of(row), facts)
 
     def with_segments(self, *segments: str | os.PathLike[str]) -> Path:
@@ -120,16 +120,16 @@ class AssetFilePath(_Plain):
             UsageError: one is not declared, it is published, or was not staged here.
         """
         types = (asset_types,) if isinstance(asset_types, str) else tuple(asset_types)
-        folder = self._known().folder
-        if folder is not None:
-            types = kinds_of(folder).check_types(types)
+        state = self._known().state
+        if state is not None:
+            types = kinds_of(state.folder).check_types(types)
         self._amend(types=types)
 
     def _amend(self, **change: Any) -> None:
         facts = self._known()
-        if facts.folder is None:
+        if facts.state is None:
             raise UsageError(f"{facts.asset}/{facts.name} is no staged output, and does not change")
-        row = State.open(facts.folder).amend(facts.rid, **change)
+        row = facts.state.amend(facts.rid, **change)
         self._facts = replace(facts, types=row.types, metadata=row.metadata)
 
     def _known(self) -> AssetFacts:
@@ -139,7 +139,7 @@ class AssetFilePath(_Plain):
 
     def _now(self) -> AssetFacts | StagedAsset:
         facts = self._known()
-        row = None if facts.folder is None else State.open(facts.folder).asset(facts.rid)
+        row = None if facts.state is None else facts.state.asset(facts.rid)
         return facts if row is None else row
 
     # --- writing -------------------------------------------------------------------------

@@ -197,6 +197,21 @@ def metadata_value(key: object, value: object) -> Json:
     return plain
 
 
+def description_text(description: object) -> str | None:
+    """Return a description when it is text that can be kept.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if description is None:
+        return None
+    if not isinstance(description, str) or description != description.encode(
+        "utf-8", "replace"
+    ).decode("utf-8"):
+        raise UsageError(f"a description is text, not {description!r}")
+    return description
+
+
 _cache: dict[Path, tuple[object, Kinds]] = {}
 
 

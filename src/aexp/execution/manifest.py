@@ -7,6 +7,7 @@ small part of the time. It is exact again when the execution ends, publishes or 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,7 @@ def _entry(row: StagedAsset) -> dict[str, Json]:
         "asset": row.asset,
         "file_name": row.name,
         "kind": row.kind,
-        "source": row.source,
+        "source": None if row.source is None else os.fsencode(row.source).decode("utf-8", "replace"),
         "asset_types": list(row.types),
         "metadata": dict(row.metadata),
         "description": row.description,

@@ -8,6 +8,7 @@ use one execution, and nothing needs closing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ CREATE TABLE assets (
   asset TEXT NOT NULL,
   name TEXT NOT NULL,
   kind TEXT NOT NULL,
-  source TEXT,
+  source BLOB,
   types TEXT NOT NULL,
   metadata TEXT NOT NULL,
   description TEXT,
@@ -205,6 +206,9 @@ class State:
         state.configuration = found
         return state
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (State.open, (self.folder,))
+
     @property
     def execution_rid(self) -> str:
         """The run's id."""
@@ -212,20 +216,26 @@ class State:
 
     @property
     def working_dir(self) -> Path:
-        """Where the staged files are."""
+        """The execution's working folder."""
         return self.folder / WORKING_DIR
+
+    @property
+    def assets_dir(self) -> Path:
+        """Where the staged files are, in a folder for each kind."""
+        return self.folder / WORKING_DIR / ASSETS_DIR
 
     def path_of(self, row: StagedAsset) -> Path:
         """Return the staged file of an asset, or the link to it."""
-        return self.working_dir / ASSETS_DIR / row.asset / row.name
+        return self.assets_dir / row.asset / row.name
 
     # --- assets --------------------------------------------------------------------------
 
     def register(self, row: StagedAsset) -> StagedAsset:
         """Stage an asset, or change the one of that kind and name; return what is there then.
 
-        What is registered again as another file begins anew as ``pending``; else it keeps its
-        state. The new row's types, metadata and description stand.
+        What is registered again as another file (another ``kind``, ``source`` or, unless it is
+        empty, ``seen``) begins anew as ``pending``; else it keeps its state. The new row's types,
+        metadata and description stand.
 
         Raises:
             UsageError: it is published, and this would change it.
@@ -272,7 +282,7 @@ class State:
             )
             if row == there:
                 return there
-            _check_changeable(there)
+            check_changeable(there)
             _put_asset(connection, row)
         self._project()
         return row
@@ -442,8 +452,9 @@ def _updated(there: StagedAsset, row: StagedAsset) -> StagedAsset:
     said = replace(
         there, types=row.types, metadata=dict(row.metadata), description=row.description
     )
-    is_same_file = (there.kind, there.source) == (row.kind, row.source) and (
-        there.kind != "link" or there.seen == row.seen
+    is_same_file = (there.kind, there.source) == (row.kind, row.source) and row.seen in (
+        "",
+        there.seen,
     )
     if not is_same_file:
         said = replace(
@@ -458,11 +469,12 @@ def _updated(there: StagedAsset, row: StagedAsset) -> StagedAsset:
             error=None,
         )
     if said != there:
-        _check_changeable(there)
+        check_changeable(there)
     return said
 
 
-def _check_changeable(row: StagedAsset) -> None:
+def check_changeable(row: StagedAsset) -> None:
+    """Raise :class:`UsageError` when an asset is published."""
     if row.state == "published":
         raise UsageError(
             f"{row.label} is published, and nothing of it changes any more",
@@ -506,7 +518,9 @@ def _put_asset(connection: Any, row: StagedAsset) -> None:
         " digest = excluded.digest, md5 = excluded.md5, size = excluded.size,"
         " seen = excluded.seen, error = excluded.error",
         (
-            *(row.rid, row.asset, row.name, row.kind, row.source, _text(list(row.types))),
+            *(row.rid, row.asset, row.name, row.kind),
+            # As bytes: the name of a folder above it need not be text.
+            *(None if row.source is None else os.fsencode(row.source), _text(list(row.types))),
             *(_text(dict(row.metadata)), row.description, row.state, row.digest, row.md5),
             *(row.size, row.seen, row.error),
         ),
@@ -516,8 +530,8 @@ def _put_asset(connection: Any, row: StagedAsset) -> None:
 def _asset(row: tuple[Any, ...]) -> StagedAsset:
     rid, asset, name, kind, source, types, metadata, description, *rest = row
     return StagedAsset(
-        rid, asset, name, kind, source, tuple(json.loads(types)), json.loads(metadata),
-        description, *rest,
+        rid, asset, name, kind, None if source is None else os.fsdecode(source),
+        tuple(json.loads(types)), json.loads(metadata), description, *rest,
     )  # fmt: skip
 
 

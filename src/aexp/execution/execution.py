@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from aexp.execution.opening import Opened, opened
 from aexp.execution.status import change, only_created
 from aexp.model.canonical import Json
 from aexp.model.execution import KEY, ExecutionStatus, check_execution_step, execution_status
+from aexp.process import deferred_signals
 from aexp.repo import Layout
 from aexp.runs.lifecycle import Terminated, how_it_ended
 from aexp.runs.transition import one_line_of, say_line
@@ -67,6 +69,7 @@ class Execution:
         self.state = state
         self.configuration = configuration
         self._force = force
+        self._sealing: ActiveAttempt | None = None
 
     def __repr__(self) -> str:
         return f"<Execution {self.execution_rid[:8]} {self.status.value}>"
@@ -169,7 +172,8 @@ class Execution:
         from aexp.recording.current import ActiveRun
 
         goes_on = self._opened
-        return ActiveRun(goes_on.attempt if goes_on is not None else self._left_attempt())
+        attempt = self._sealing if goes_on is None else goes_on.attempt
+        return ActiveRun(attempt or self._left_attempt())
 
     def _left_attempt(self) -> ActiveAttempt:
         """Return the attempt of a process that is gone, to log into."""
@@ -201,7 +205,8 @@ class Execution:
         if goes_on is None:  # ended in the block; or this is a forked child, and not its owner
             return False
         try:
-            self._end(*(("complete", "exit", None) if error is None else how_it_ended(error)))
+            with deferred_signals():  # the second Ctrl-C of an impatient user must not lose the end
+                self._end(*(("complete", "exit", None) if error is None else how_it_ended(error)))
         finally:
             goes_on.leave()
         if isinstance(error, Terminated) and goes_on.is_signal_ours:
@@ -232,13 +237,13 @@ class Execution:
         self.update_status(_S.Stopped, self.message)
 
     def _begin(self, *, signals: bool) -> None:
-        from aexp.execution.provenance import attach
+        from aexp.execution.provenance import attach, kept
 
         only_created(dict(self.document))  # before a download that would be for nothing
         _ = self._input_paths
         goes_on = Opened(self.store, self.execution_rid, signals=signals)
         try:
-            attach(self)
+            attach(self.run, kept(self.folder) or {})
         except BaseException as error:
             try:
                 goes_on.close(*how_it_ended(error))
@@ -255,7 +260,8 @@ class Execution:
 
     def _before_the_end(self) -> None:
         """Take the numbers of metrics files over, and name files that will not be published."""
-        from aexp.execution.staging import log_metrics_of, strays
+        from aexp.execution.checking import strays
+        from aexp.execution.metrics import log_metrics_of
 
         try:
             log_metrics_of(self)
@@ -269,6 +275,22 @@ class Execution:
             say_line(
                 f"[aexp execution] not registered with asset_file_path(), so not published: {names}"
             )
+
+    @contextmanager
+    def sealing(self, attempt_id: str) -> Iterator[ActiveRun]:
+        """Log into an attempt that has ended, and that nobody sealed; its metrics files first.
+
+        Args:
+            attempt_id: the attempt.
+        """
+        self._sealing = ActiveAttempt(self.execution_rid, attempt_id, self.folder)
+        try:
+            self._before_the_end()
+            yield self.run
+            self._sealing.close()
+        finally:
+            self._sealing.release()
+            self._sealing = None
 
     def update_status(self, status: ExecutionStatus, message: str = "") -> None:
         """Set the state, compare-and-swap; its own state changes the message alone (EXE-12).
@@ -298,9 +320,7 @@ class Execution:
         if new is not seen and seen is _S.Running and (goes_on is None or not goes_on.has_block):
             self._end_by_hand(new, message)
             return
-        change(
-            self.store, self.execution_rid, new, message=message, expect=seen, force=self._force
-        )
+        change(self.store, self.execution_rid, new, message=message, expect=seen, force=self._force)
 
     def _end_by_hand(self, new: ExecutionStatus, message: str) -> None:
         from aexp.execution.resume import seal
@@ -423,7 +443,7 @@ class Execution:
             InvalidTransitionError: the execution is Aborted.
             StorageError: the disk refused.
         """
-        from aexp.execution.staging import metrics_file
+        from aexp.execution.metrics import metrics_file
 
         self._refuse_aborted()
         return metrics_file(self, name)

@@ -165,9 +165,7 @@ def lookup_execution(layout: Layout, text: str) -> ExecutionRecord:
     """
     view = view_of(layout, resolve_run_id(layout, text))
     if not is_execution(view):
-        raise NotFoundError(
-            f"run {view.job_id} is no execution", hint="see `aexp execution list`"
-        )
+        raise NotFoundError(f"run {view.job_id} is no execution", hint="see `aexp execution list`")
     return ExecutionRecord(layout, view)
 
 
@@ -188,7 +186,9 @@ def list_executions(
         if is_execution(view) and view.status != RETRACTED
     ]
     found = [each for each in found if wanted in (None, each.status)]
-    return sorted(found, key=lambda each: (each.view.began or each.view.created, each.execution_rid))
+    return sorted(
+        found, key=lambda each: (each.view.began or each.view.created, each.execution_rid)
+    )
 
 
 def incomplete_executions(layout: Layout) -> list[ExecutionRecord]:

@@ -11,7 +11,7 @@ from aexp.repo import Layout, open_layout
 
 if TYPE_CHECKING:
     from aexp.data.assets import Asset
-    from aexp.data.datasets import Dataset
+    from aexp.data.datasets import Dataset, DatasetVersion
     from aexp.data.features import Feature
     from aexp.execution.configuration import ExecutionConfiguration
     from aexp.execution.execution import Execution
@@ -67,7 +67,14 @@ class Repository:
         from aexp.execution.workflow import create_workflow
 
         return create_workflow(
-            self.layout, name, workflow_type, description, url=url, checksum=checksum, script=script
+            self.layout,
+            name,
+            workflow_type,
+            description,
+            url=url,
+            checksum=checksum,
+            script=None if script is None else Path(script),
+            stacklevel=2,
         )
 
     def add_workflow(self, workflow: Workflow) -> Workflow:
@@ -78,28 +85,33 @@ class Repository:
         """
         from aexp.execution.workflow import add_workflow
 
-        return add_workflow(self.layout, workflow)
+        return add_workflow(self.layout, workflow, stacklevel=2)
 
     # --- executions ----------------------------------------------------------------------
 
     def create_execution(
-        self, configuration: ExecutionConfiguration, *, workflow: Workflow | None = None
+        self,
+        configuration: ExecutionConfiguration,
+        *,
+        workflow: Workflow | None = None,
+        experiment_id: str | None = None,
     ) -> Execution:
         """Create an execution: a new run each time, durable before anything else happens (EXE-10).
 
         Args:
             configuration: what it is to be.
             workflow: its workflow, when the configuration has none, or another.
+            experiment_id: the experiment that its run belongs to, such as ``E001``.
 
         Raises:
             UsageError: there is no workflow; nothing was made.
-            NotFoundError: an input does not exist; nothing was made.
+            NotFoundError: an input or the experiment does not exist; nothing was made.
             GitError: the state of the code cannot be read.
             StorageError: the disk refused.
         """
         from aexp.execution.creating import create_execution
 
-        return create_execution(self, configuration, workflow)
+        return create_execution(self, configuration, workflow, experiment_id=experiment_id)
 
     def resume_execution(self, execution_rid: str, *, force: bool = False) -> Execution:
         """Return an execution of this machine, with what is staged of it (EXE-50).
@@ -132,9 +144,7 @@ class Repository:
 
         return lookup_execution(self.layout, execution_rid)
 
-    def list_executions(
-        self, status: ExecutionStatus | str | None = None
-    ) -> list[ExecutionRecord]:
+    def list_executions(self, status: ExecutionStatus | str | None = None) -> list[ExecutionRecord]:
         """Return the executions of this machine and of the ledger, oldest first (EXE-53).
 
         Args:
@@ -163,10 +173,9 @@ class Repository:
         Raises:
             NotFoundError: there is no such execution or file, or its bytes are not here.
         """
-        from aexp.execution.staging import read_metrics
-        from aexp.runs.lookup import resolve_run_id
+        from aexp.execution.metrics import read_metrics
 
-        return read_metrics(self, resolve_run_id(self.layout, execution_rid), name)
+        return read_metrics(self, execution_rid, name)
 
     # --- datasets ------------------------------------------------------------------------
 
@@ -174,10 +183,10 @@ class Repository:
         self,
         name: str,
         path: str | os.PathLike[str] | None = None,
-        version: str = "1.0.0",
+        version: str | None = None,
         **options: Any,
-    ) -> Any:
-        """Make a version of a dataset of the files below a folder; see :func:`datasets.add`."""
+    ) -> DatasetVersion:
+        """Make a version of a dataset; see :func:`aexp.data.datasets.add`."""
         from aexp.data.datasets import add
 
         return add(self.layout, name, None if path is None else Path(path), version, **options)
@@ -194,9 +203,9 @@ class Repository:
 
     def list_datasets(self) -> list[Dataset]:
         """Return all datasets, sorted by name."""
-        from aexp.data.datasets import list_datasets
+        from aexp.data.datasets import list_all
 
-        return list_datasets(self.layout)
+        return list_all(self.layout)
 
     # --- features and assets -------------------------------------------------------------
 

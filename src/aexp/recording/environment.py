@@ -53,15 +53,29 @@ def record_environment(
     """
     if ENVIRONMENT in target.attachments:
         return
+    for name, (media_type, data) in environment_parts(layout, diff=diff, code=code).items():
+        if name not in target.attachments:
+            target.log_attachment(name, media_type, data)
+
+
+def environment_parts(
+    layout: Layout, *, diff: bool | None = None, code: CodeState | None = None
+) -> dict[str, tuple[str, bytes]]:
+    """Return what :func:`record_environment` attaches: media type and bytes by name.
+
+    Raises:
+        GitError: git failed.
+        CorruptDataError: ``aexp.yaml`` is damaged.
+        StorageError: it cannot be read.
+    """
     if code is None and layout.git_dir is not None:
         code = code_state(layout)
     changes = None
     if code is not None and code.dirty and (_is_wanted(layout) if diff is None else diff):
         changes = _changes(layout, code)
     described = canonical_bytes(describe_environment(layout, code, changes))
-    if changes is not None and DIFF not in target.attachments:
-        target.log_attachment(DIFF, DIFF_TYPE, changes.data)
-    target.log_attachment(ENVIRONMENT, "application/json", described)
+    parts = {} if changes is None else {DIFF: (DIFF_TYPE, changes.data)}
+    return {**parts, ENVIRONMENT: ("application/json", described)}
 
 
 def describe_environment(

@@ -23,7 +23,14 @@ from aexp.model.oci import EMPTY, EMPTY_CONFIG, Descriptor, Manifest, sha256_dig
 from aexp.model.status import is_terminal
 from aexp.model.stream import Metric, Summary, params_of, unique_names
 from aexp.process import deferred_signals
-from aexp.runs.transition import ended_document, finish_attempt, is_lost, one_line_of, say_line
+from aexp.runs.transition import (
+    ended_document,
+    ends_with,
+    finish_attempt,
+    is_lost,
+    one_line_of,
+    say_line,
+)
 from aexp.workspace.active import ActiveAttempt
 from aexp.workspace.store import RunRecord, RunStore
 from aexp.workspace.streams import attempt_records, summarize_attempt, sync_streams
@@ -232,7 +239,7 @@ def _ended_record(
 ) -> RunRecord:
     """Return the run as it will be once it is closed, but for what the registry adds."""
     document = dict(record.document)
-    if not is_terminal(record.status) or is_lost(record):
+    if ends_with(record, how[0]):
         document = ended_document(document, *how, now)
     if params := params_of(document, summary.params):
         document["params"] = params

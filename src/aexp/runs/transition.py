@@ -36,6 +36,7 @@ from aexp.model.times import format_time, parse_time, seconds_between
 from aexp.process import liveness, this_process
 from aexp.repo import Layout
 from aexp.runs.code_state import HeadFacts
+from aexp.runs.slurm import job_is_gone
 from aexp.workspace.store import RunRecord, RunStore
 
 ATTEMPT_KEYS: Final = (
@@ -95,14 +96,15 @@ def _interpreter() -> dict[str, str]:
 def owner_state(store: RunStore, record: RunRecord) -> tuple[Liveness, Owner | None]:
     """Return whether the owner of a running run lives, and who it is.
 
-    A process that cannot be judged from here counts by its heartbeat.
+    A process that cannot be judged from here counts by what Slurm says of its job, and else by
+    its heartbeat.
     """
     owner = Owner.from_json(record.document.get("owner"))
     if owner is not None:
         judged = liveness(owner)
         if judged is not Liveness.UNKNOWN:
             return judged, owner
-        if proven_dead_by_restart(owner, this_process()):
+        if proven_dead_by_restart(owner, this_process()) or job_is_gone(owner):
             return Liveness.DEAD, owner
     beat = store.last_beat(record.job_id)
     for key in ("heartbeat_at", "started_at"):
@@ -251,6 +253,11 @@ def is_lost(record: RunRecord) -> bool:
     return record.status == "abandoned" and record.document.get("ended_by") == "lost"
 
 
+def ends_with(record: RunRecord, status: str) -> bool:
+    """Return whether a run ends when its owner closes it: it goes on, or was given up wrongly."""
+    return not is_terminal(record.status) or (is_lost(record) and status != record.status)
+
+
 def change_status(
     store: RunStore,
     job_id: str,
@@ -340,7 +347,7 @@ def finish_attempt(
         document = dict(record.document)
         if document.get("attempt_id") != attempt_id:
             raise InvalidTransitionError(f"run {job_id} has begun another attempt meanwhile")
-        if not is_terminal(record.status) or is_lost(record):
+        if ends_with(record, status):
             document = ended_document(document, status, ended_by, error, now)
         document.update(facts)
         for key in [key for key, value in facts.items() if value is None]:

@@ -19,7 +19,7 @@ from aexp.storage.seen import compare, look
 SHOWN: Final = 20
 """How many problems a message names."""
 
-OURS: Final = ("inputs", "provenance")
+OURS: Final = ("inputs",)
 """Folders of the working folder that are no outputs."""
 
 

@@ -51,7 +51,7 @@ def metrics_file(execution: Execution, name: str = "metrics.jsonl") -> AssetFile
     row = state.find(ASSET, name) if isinstance(name, str) else None
     if row is not None:
         path = AssetFilePath.staged(state, row)
-        if row.state == "published":
+        if row.state == "published" or row.kind == "link":
             return path
     else:
         path = stage_new(state, ASSET, name, Said(types=(METRICS,)))

@@ -103,7 +103,12 @@ def stage(
     given = Path(file_name)
     own = _own_name(state, asset, given)
     if own is not None and rename_file in (None, own):
-        return _stage_new(_Place(state, asset, own, said))
+        place = _Place(state, asset, own, said)
+        there = place.there()
+        if there is not None:
+            return place.given(place.register(there, there.kind, there.source))
+        if not given.is_symlink():
+            return _stage_new(place)
     if not os.path.lexists(given):
         return _stage_new(_Place(state, asset, _new_name(given, rename_file), said))
     check_source(given)
@@ -146,6 +151,7 @@ def _stage_link(place: _Place, source: Path) -> AssetFilePath:
     if there is not None:
         check_changeable(there)
     seen = _look(source)
+    _check_case(place, there)
     _check_loss(place, there, source)
     make_folder(place.path.parent)
     temp = _temp_link(place.path, source)
@@ -170,6 +176,7 @@ def _stage_copy(place: _Place, source: Path) -> AssetFilePath:
         if not _is_unchanged(there, "copy", source):
             check_changeable(there)
         return place.given(place.register(there, "copy", there.source))
+    _check_case(place, there)
     _check_loss(place, there, source)
     make_folder(place.path.parent)
     _warn_replaced(place, there, source)

@@ -7,24 +7,40 @@ use one execution, and nothing needs closing.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final
 
 from aexp.errors import (
     CorruptDataError,
     InvalidTransitionError,
-    NewerSchemaError,
     NotFoundError,
     RunBusyError,
     UsageError,
 )
 from aexp.execution.manifest import ManifestWriter
-from aexp.model.canonical import Json, compact_bytes
+from aexp.execution.rows import (
+    FEATURE_COLUMNS,
+    FORMAT,
+    TABLES,
+    as_text,
+    put_asset,
+    put_fact,
+    read_asset,
+    read_assets,
+    read_fact,
+    read_feature,
+    version_of,
+    where,
+)
+from aexp.execution.rows import AssetState as AssetState
+from aexp.execution.rows import FeatureState as FeatureState
+from aexp.execution.rows import Kind as Kind
+from aexp.execution.rows import StagedAsset as StagedAsset
+from aexp.execution.rows import StagedFeature as StagedFeature
+from aexp.model.canonical import Json
 from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
 from aexp.process import liveness, this_process
 from aexp.storage import sqlite
@@ -34,114 +50,7 @@ from aexp.storage.seen import look
 DATABASE: Final = "execution.sqlite"
 WORKING_DIR: Final = "execution"
 ASSETS_DIR: Final = "assets"
-FORMAT: Final = 1
 
-Kind: TypeAlias = Literal["new", "link", "copy"]
-AssetState: TypeAlias = Literal["pending", "stored", "uploaded", "published"]
-FeatureState: TypeAlias = Literal["pending", "published"]
-
-
-@dataclass(frozen=True, slots=True)
-class StagedAsset:
-    """A registered output.
-
-    Attributes:
-        rid: its id (:func:`aexp.model.execution.asset_rid`).
-        asset: its kind, such as ``Model``.
-        name: its file name; one kind has each name once.
-        kind: ``new``, a file that is written into staging; ``link`` to, or ``copy`` of a file.
-        source: for a link or copy, the absolute path of the file, links resolved.
-        types: its asset types.
-        metadata: what is said of it.
-        description: for people, or None.
-        state: how far its publication is.
-        digest: SHA-256, once the bytes are in the registry.
-        md5: the same, as MD5, 32 hex digits.
-        size: bytes.
-        seen: how the file was when it was registered (a link) or stored (:mod:`aexp.storage.seen`).
-        error: what the last try to publish it ended with, or None.
-    """
-
-    rid: str
-    asset: str
-    name: str
-    kind: Kind
-    source: str | None = None
-    types: tuple[str, ...] = ()
-    metadata: Mapping[str, Json] = field(default_factory=dict)
-    description: str | None = None
-    state: AssetState = "pending"
-    digest: str | None = None
-    md5: str | None = None
-    size: int | None = None
-    seen: str = ""
-    error: str | None = None
-
-    @property
-    def label(self) -> str:
-        """How messages call it: ``Model/best.pt``."""
-        return f"{self.asset}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFeature:
-    """A staged feature value.
-
-    Attributes:
-        id: counted up; the order in which they were added.
-        target: what it is of, such as ``Image``.
-        feature: the feature's name.
-        values: its columns; an asset column holds the path of a staged file.
-        asset_columns: which are asset columns.
-        state: whether it is published.
-        digest: of the blob that it was published in, or None.
-    """
-
-    id: int
-    target: str
-    feature: str
-    values: Mapping[str, Json]
-    asset_columns: tuple[str, ...]
-    state: FeatureState
-    digest: str | None
-
-
-_TABLES: Final = (
-    "CREATE TABLE facts (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """
-CREATE TABLE assets (
-  rid TEXT NOT NULL UNIQUE,
-  asset TEXT NOT NULL,
-  name TEXT NOT NULL,
-  kind TEXT NOT NULL,
-  source BLOB,
-  types TEXT NOT NULL,
-  metadata TEXT NOT NULL,
-  description TEXT,
-  state TEXT NOT NULL,
-  digest TEXT,
-  md5 TEXT,
-  size INTEGER,
-  seen TEXT NOT NULL,
-  error TEXT,
-  UNIQUE (asset, name)
-)""",
-    """
-CREATE TABLE features (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  target TEXT NOT NULL,
-  feature TEXT NOT NULL,
-  record TEXT NOT NULL,
-  asset_columns TEXT NOT NULL,
-  state TEXT NOT NULL,
-  digest TEXT
-)""",
-)
-_ASSET: Final = (
-    "rid, asset, name, kind, source, types, metadata, description, state, digest, md5, size,"
-    " seen, error"
-)
-_FEATURE: Final = "id, target, feature, record, asset_columns, state, digest"
 _CONFIGURATION: Final = "configuration"
 _PUBLISHER: Final = "publisher"
 
@@ -175,11 +84,11 @@ class State:
         """
         path = folder / DATABASE
         with sqlite.connect(path, create=True) as connection, sqlite.transaction(connection):
-            if _version(connection, path):
+            if version_of(connection, path):
                 raise UsageError(f"run {folder.name} is an execution already")
-            for table in _TABLES:
+            for table in TABLES:
                 connection.execute(table)
-            _put_fact(connection, _CONFIGURATION, configuration)
+            put_fact(connection, _CONFIGURATION, configuration)
             connection.execute(f"PRAGMA user_version = {FORMAT}")
         sync_folder(folder)
         make_folder(folder / WORKING_DIR / ASSETS_DIR)
@@ -200,7 +109,7 @@ class State:
         """
         state = cls(folder, {})
         with state._reading() as connection:
-            found = _fact(connection, _CONFIGURATION)
+            found = read_fact(connection, _CONFIGURATION)
         if not isinstance(found, dict):
             raise CorruptDataError(f"{folder / DATABASE} holds no configuration")
         state.configuration = found
@@ -241,12 +150,12 @@ class State:
             UsageError: it is published, and this would change it.
         """
         with self._changing() as connection:
-            there = _one(connection, "asset = ? AND name = ?", (row.asset, row.name))
+            there = read_asset(connection, "asset = ? AND name = ?", (row.asset, row.name))
             if there is not None:
                 row = _updated(there, row)
                 if row == there:
                     return there
-            _put_asset(connection, row)
+            put_asset(connection, row)
         self._project()
         return row
 
@@ -271,7 +180,7 @@ class State:
             UsageError: it is published, and this would change it.
         """
         with self._changing() as connection:
-            there = _one(connection, "rid = ?", (rid,))
+            there = read_asset(connection, "rid = ?", (rid,))
             if there is None:
                 raise NotFoundError(f"execution {self.execution_rid} has no asset {rid}")
             row = replace(
@@ -283,24 +192,24 @@ class State:
             if row == there:
                 return there
             check_changeable(there)
-            _put_asset(connection, row)
+            put_asset(connection, row)
         self._project()
         return row
 
     def assets(self, *states: str) -> list[StagedAsset]:
         """Return the assets in these states, or all, in the order of their registration."""
         with self._reading() as connection:
-            return _assets(connection, states)
+            return read_assets(connection, states)
 
     def asset(self, rid: str) -> StagedAsset | None:
         """Return the asset of that id, or None."""
         with self._reading() as connection:
-            return _one(connection, "rid = ?", (rid,))
+            return read_asset(connection, "rid = ?", (rid,))
 
     def find(self, asset: str, name: str) -> StagedAsset | None:
         """Return the asset of that kind and file name, or None."""
         with self._reading() as connection:
-            return _one(connection, "asset = ? AND name = ?", (asset, name))
+            return read_asset(connection, "asset = ? AND name = ?", (asset, name))
 
     def stored(self, items: Sequence[tuple[str, str, str, int]]) -> None:
         """Note that the bytes of assets are in the registry.
@@ -310,12 +219,12 @@ class State:
         """
         with self._changing() as connection:
             for rid, digest, md5, size in items:
-                row = _one(connection, "rid = ?", (rid,))
+                row = read_asset(connection, "rid = ?", (rid,))
                 if row is None or row.state == "published":
                     continue
                 seen = row.seen if row.kind == "link" else look(self.path_of(row), size=size)
                 row = replace(row, state="stored", digest=digest, md5=md5, size=size)
-                _put_asset(connection, replace(row, seen=seen, error=None))
+                put_asset(connection, replace(row, seen=seen, error=None))
         self._project()
 
     def mark(self, rids: Sequence[str], state: str, error: str | None = None) -> None:
@@ -330,7 +239,7 @@ class State:
         with self._changing() as connection:
             if state != "published":
                 for rid in rids:
-                    row = _one(connection, "rid = ? AND state = 'published'", (rid,))
+                    row = read_asset(connection, "rid = ? AND state = 'published'", (rid,))
                     if row is not None:
                         raise InvalidTransitionError(f"{row.label} is published, and stays so")
             connection.executemany(
@@ -353,7 +262,7 @@ class State:
             connection.executemany(
                 "INSERT INTO features (target, feature, record, asset_columns, state)"
                 " VALUES (?, ?, ?, ?, 'pending')",
-                [(t, f, _text(values), _text(list(columns))) for t, f, values, columns in rows],
+                [(t, f, as_text(values), as_text(list(columns))) for t, f, values, columns in rows],
             )
         return len(rows)
 
@@ -361,10 +270,10 @@ class State:
         """Return the feature values in these states, or all, in the order they were added."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_FEATURE} FROM features {_where(states)} ORDER BY id",  # noqa: S608
+                f"SELECT {FEATURE_COLUMNS} FROM features {where(states)} ORDER BY id",  # noqa: S608
                 states,
             )
-            return [_feature(row) for row in rows]
+            return [read_feature(row) for row in rows]
 
     def mark_features(self, ids: Sequence[int], state: str, digest: str | None = None) -> None:
         """Put feature values into a state, with the digest of the blob that holds them."""
@@ -379,7 +288,7 @@ class State:
     def publisher(self) -> Owner | None:
         """Return the process that publishes, or the last one, if it died over it; else None."""
         with self._reading() as connection:
-            return Owner.from_json(_fact(connection, _PUBLISHER))
+            return Owner.from_json(read_fact(connection, _PUBLISHER))
 
     def take_publisher(self, owner: Owner, *, force: bool = False) -> None:
         """Make ``owner`` the one that publishes; of two that try at once, one gets it.
@@ -392,18 +301,18 @@ class State:
             RunBusyError: another process publishes, or may.
         """
         with self._changing() as connection:
-            there = Owner.from_json(_fact(connection, _PUBLISHER))
+            there = Owner.from_json(read_fact(connection, _PUBLISHER))
             if there is not None and not force and not _may_follow(there, owner):
                 raise RunBusyError(
                     f"{there.describe()} publishes execution {self.execution_rid}",
                     hint="wait for it; if it is gone, resume with `force=True`",
                 )
-            _put_fact(connection, _PUBLISHER, owner.to_json())
+            put_fact(connection, _PUBLISHER, owner.to_json())
 
     def release_publisher(self) -> None:
         """Note that nobody publishes now, unless it is another process than this."""
         with self._changing() as connection:
-            there = Owner.from_json(_fact(connection, _PUBLISHER))
+            there = Owner.from_json(read_fact(connection, _PUBLISHER))
             if there is None or there == this_process():
                 connection.execute("DELETE FROM facts WHERE key = ?", (_PUBLISHER,))
 
@@ -413,7 +322,7 @@ class State:
         """Write ``asset-manifest.json`` anew, as the database is now (EXE-23)."""
         # Under the database's lock: an older state never replaces a newer one.
         with self._changing() as connection:
-            self._manifest.write(self.execution_rid, _assets(connection, ()))
+            self._manifest.write(self.execution_rid, read_assets(connection, ()))
 
     def _project(self) -> None:
         if self._manifest.is_due():
@@ -426,7 +335,7 @@ class State:
         path = self.folder / DATABASE
         if path.exists():
             with sqlite.connect(path) as connection:
-                if _version(connection, path):
+                if version_of(connection, path):
                     yield connection
                     return
         # There is none, or its maker was killed before the first transaction.
@@ -480,77 +389,3 @@ def check_changeable(row: StagedAsset) -> None:
             f"{row.label} is published, and nothing of it changes any more",
             hint="register it under another name: rename_file=…",
         )
-
-
-def _version(connection: Any, path: Path) -> int:
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if found > FORMAT:
-        raise NewerSchemaError(
-            f"{path} was written by a newer aexp (format {found}, this one knows {FORMAT})"
-        )
-    return found
-
-
-def _where(states: Sequence[str]) -> str:
-    return f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
-
-
-def _assets(connection: Any, states: Sequence[str]) -> list[StagedAsset]:
-    rows = connection.execute(
-        f"SELECT {_ASSET} FROM assets {_where(states)} ORDER BY rowid",  # noqa: S608
-        tuple(states),
-    )
-    return [_asset(row) for row in rows]
-
-
-def _one(connection: Any, condition: str, values: tuple[str, ...]) -> StagedAsset | None:
-    query = f"SELECT {_ASSET} FROM assets WHERE {condition}"  # noqa: S608
-    row = connection.execute(query, values).fetchone()
-    return None if row is None else _asset(row)
-
-
-def _put_asset(connection: Any, row: StagedAsset) -> None:
-    connection.execute(
-        f"INSERT INTO assets ({_ASSET}) VALUES ({', '.join('?' * 14)})"  # noqa: S608
-        " ON CONFLICT (rid) DO UPDATE SET kind = excluded.kind, source = excluded.source,"
-        " types = excluded.types, metadata = excluded.metadata,"
-        " description = excluded.description, state = excluded.state,"
-        " digest = excluded.digest, md5 = excluded.md5, size = excluded.size,"
-        " seen = excluded.seen, error = excluded.error",
-        (
-            *(row.rid, row.asset, row.name, row.kind),
-            # As bytes: the name of a folder above it need not be text.
-            *(None if row.source is None else os.fsencode(row.source), _text(list(row.types))),
-            *(_text(dict(row.metadata)), row.description, row.state, row.digest, row.md5),
-            *(row.size, row.seen, row.error),
-        ),
-    )
-
-
-def _asset(row: tuple[Any, ...]) -> StagedAsset:
-    rid, asset, name, kind, source, types, metadata, description, *rest = row
-    return StagedAsset(
-        rid, asset, name, kind, None if source is None else os.fsdecode(source),
-        tuple(json.loads(types)), json.loads(metadata), description, *rest,
-    )  # fmt: skip
-
-
-def _feature(row: tuple[Any, ...]) -> StagedFeature:
-    id_, target, feature, record, columns, state, digest = row
-    return StagedFeature(
-        id_, target, feature, json.loads(record), tuple(json.loads(columns)),
-        cast(FeatureState, state), digest,
-    )  # fmt: skip
-
-
-def _text(value: Json) -> str:
-    return compact_bytes(value).decode("utf-8")
-
-
-def _put_fact(connection: Any, key: str, value: Json) -> None:
-    connection.execute("REPLACE INTO facts (key, value) VALUES (?, ?)", (key, _text(value)))
-
-
-def _fact(connection: Any, key: str) -> Json:
-    row = connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-    return None if row is None else json.loads(row[0])

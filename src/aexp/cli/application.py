@@ -39,6 +39,7 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "run_queued": ("run-queued",),
     },
     "Executions and data": {
+        "dataset": ("dataset",),
         "feature": ("feature",),
         "asset": ("asset",),
     },

@@ -1,93 +1,79 @@
-"""What executions have published, as the ledger names it: what no entry names does not count.
-
-Assets and features are read of the same entries, here (EXE-31).
-"""
+"""Which published assets a person means, by the ids of assets and executions (EXE-05)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from aexp.model.canonical import Json
-from aexp.model.execution import KEY
-from aexp.model.outputs import Output
-from aexp.model.status import RETRACTED
-from aexp.model.times import EPOCH, parse_time
+from aexp.data.assets import Asset, find_assets
+from aexp.data.feature_values import how_to_pull
+from aexp.errors import AmbiguousIdError, NotFoundError
 from aexp.registry.store import Registry
 from aexp.repo import Layout
-from aexp.runs.lookup import all_runs
-from aexp.runs.outputs import attempts_of, listed_outputs, reader
-from aexp.runs.view import RunView
+from aexp.runs.lookup import resolve_run_id
+
+_SHORTEST: Final = 6
+"""So many digits of an id are enough, where no other begins like that."""
+_SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What the ledger says that one execution has published.
+def assets_of(layout: Layout, registry: Registry, execution: str) -> list[Asset]:
+    """Return the assets that one execution has published.
 
-    Attributes:
-        execution: its id.
-        made_at: when its work ended, as far as that is known: publishing more does not move it.
-        machine: the label of the machine that ran it.
-        outputs: in the order of publication; None when the entry had no room for the list, and
-            its bytes are not here.
+    Args:
+        layout: the repository.
+        registry: where a list may be that an entry had no room for.
+        execution: its id, or the beginning of it.
+
+    Raises:
+        NotFoundError: there is no such execution, it has published no asset that an entry of the
+            ledger names, or the list of what it has published is not here.
+        UsageError, AmbiguousIdError: the id is none, or the beginning of several.
     """
+    job_id = resolve_run_id(layout, execution)
+    found = find_assets(layout, registry, job_id)
+    found.check_whole()
+    if not found.assets:
+        raise NotFoundError(
+            f"run {job_id} has published no assets",
+            hint="publish them with `upload_execution_outputs()`; see `aexp asset list`",
+        )
+    return found.assets
 
-    execution: str
-    made_at: str
-    machine: str
-    outputs: tuple[Output, ...] | None
 
-    @property
-    def order(self) -> tuple[datetime, str]:
-        """What sorts publications, the oldest first."""
-        return parse_time(self.made_at) or EPOCH, self.execution
-
-
-def publications(
-    layout: Layout, registry: Registry, execution: str | None = None
-) -> list[Publication]:
-    """Return what the executions of the ledger have published, the oldest first.
+def assets_by_id(layout: Layout, registry: Registry, rids: Iterable[str]) -> list[Asset]:
+    """Return published assets by their ids, in their order.
 
     Args:
         layout: the repository.
         registry: where lists may be that an entry had no room for.
-        execution: the id of the only one to look at, or None.
+        rids: ids, or the first digits of some.
+
+    Raises:
+        NotFoundError: the ledger names no asset of one of the ids.
+        AmbiguousIdError: several begin like one of them.
     """
-    found = [
-        publication
-        for view in executions(layout)
-        if execution in (None, view.job_id)
-        for publication in _of(layout, registry, view)
-    ]
-    return sorted(found, key=lambda publication: publication.order)
+    wanted = list(rids)
+    if not wanted:
+        return []
+    found = find_assets(layout, registry)
+    known = {asset.rid: asset for asset in found.assets}
+    return [_resolve(rid, known, found.unlisted) for rid in wanted]
 
 
-def executions(layout: Layout) -> Iterator[RunView]:
-    """Yield the executions that the ledger has an entry of, and that were not taken back."""
-    for view in all_runs(layout):
-        if view.filed is None or view.filed.status == RETRACTED:
-            continue
-        if KEY in view.statepoint:
-            yield view
-
-
-def _of(layout: Layout, registry: Registry, view: RunView) -> Iterator[Publication]:
-    read = reader(registry, layout.workspace / view.job_id)
-    seen: list[Output] = []
-    for attempt in attempts_of(view):
-        listed = listed_outputs(attempt, read)
-        if listed is not None:
-            listed = [output for output in listed if output not in seen]
-            seen += listed
-        if listed is None or listed:
-            made_at, machine = _made_at(attempt), str(attempt.get("registered_machine") or "")
-            outputs = None if listed is None else tuple(listed)
-            yield Publication(view.job_id, made_at, machine or view.machine, outputs)
-
-
-def _made_at(attempt: Mapping[str, Json]) -> str:
-    facts = attempt.get(KEY)
-    published = facts.get("published_at") if isinstance(facts, Mapping) else None
-    known = (attempt.get("ended_at"), published, attempt.get("started_at"))
-    return next((text for text in known if isinstance(text, str)), "")
+def _resolve(rid: str, known: dict[str, Asset], unlisted: Sequence[str]) -> Asset:
+    if rid in known:
+        return known[rid]
+    short = rid.strip().lower()
+    begin = [each for each in known if len(short) >= _SHORTEST and each.startswith(short)]
+    if len(begin) > 1:
+        raise AmbiguousIdError(
+            f"{rid} is the beginning of {len(begin)} ids of assets: {', '.join(begin[:_SHOWN])}",
+            hint="give more digits",
+        )
+    if begin:
+        return known[begin[0]]
+    hint = "see `aexp asset list`; `aexp sync` fetches what others have published"
+    if unlisted:
+        hint = f"the lists of some executions are not here: {how_to_pull(unlisted)}"
+    raise NotFoundError(f"the ledger names no asset {rid!r}", hint=hint)

@@ -7,7 +7,7 @@ from typing import Final
 
 from aexp.clock import utc_now
 from aexp.ledger.datasets import DatasetRecord
-from aexp.registry.places import repository_id
+from aexp.registry.places import dataset_ref
 from aexp.registry.refs import DATASET, RefChange, SetRef
 from aexp.registry.remotes.places import RemoteRef
 from aexp.registry.store import Registry
@@ -17,18 +17,13 @@ from aexp.repo import Layout
 _OTHER_DIGITS: Final = 16
 
 
-def dataset_ref(layout: Layout, record: DatasetRecord) -> str:
-    """Return the name of the ref that reaches the bytes of a version."""
-    return f"dataset/{repository_id(layout)}/{record.name}/{record.version}"
-
-
 def ref_changes(layout: Layout, record: DatasetRecord, registry: Registry) -> list[RefChange]:
     """Return the changes of refs by which the bytes of a version are kept here.
 
     Two branches may have given one version to different content until somebody merges them; the
     bytes of both are kept, the second under a name of its own.
     """
-    name = dataset_ref(layout, record)
+    name = dataset_ref(layout, record.name, str(record.version))
     current = registry.ref(name)
     if current is None:
         return [SetRef(name, DATASET, record.manifest)]

@@ -150,15 +150,17 @@ def encode_dataset(
     return canonical_bytes(clean)
 
 
-def write_dataset(layout: Layout, name: str, version: Version, data: bytes) -> DatasetRecord:
-    """Write the record of a version, unless it is there; return what stands there now.
+def write_dataset(
+    layout: Layout, name: str, version: Version, data: bytes
+) -> tuple[DatasetRecord, bool]:
+    """Write the record of a version unless it is there; return what stands there now, and if it is new.
 
     Raises:
         StorageError: the disk refused.
         CorruptDataError: what stood there already is damaged.
     """
-    write_new(dataset_path(layout, name, version), data, tmp_dir=layout.tmp_dir)
-    return read_version(layout, name, version)
+    created = write_new(dataset_path(layout, name, version), data, tmp_dir=layout.tmp_dir)
+    return read_version(layout, name, version), created
 
 
 def decode_dataset(named: str, data: bytes) -> DatasetRecord:

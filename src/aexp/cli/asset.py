@@ -131,12 +131,10 @@ def download(
     """
     from aexp.cli.transfer import Reporter
     from aexp.data.assets import download as run_download
-    from aexp.registry.transfer import Options
 
     layout = open_layout()
     chosen = _chosen(assets or [], execution, kind, asset_type)
-    options = Options(reporter=Reporter())
-    report = run_download(layout, chosen, output, remote=remote, options=options)
+    report = run_download(layout, chosen, output, remote=remote, reporter=Reporter())
     if format == "json":
         say_json(
             {

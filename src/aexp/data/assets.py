@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -10,22 +9,17 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aexp.data.feature_values import how_to_pull
+from aexp.data.fetching import bring, missing, place_sound
 from aexp.data.publications import Publication, executions, publications
-from aexp.errors import (
-    AmbiguousIdError,
-    CorruptDataError,
-    NotFoundError,
-    TransferError,
-    UsageError,
-)
+from aexp.errors import AmbiguousIdError, CorruptDataError, NotFoundError, UsageError
 from aexp.model.canonical import Json
 from aexp.model.execution import asset_rid
 from aexp.model.ids import SHORT
 from aexp.model.outputs import AssetOutput
 from aexp.registry.blobs import Blob
+from aexp.registry.remotes.mover import Reporter
 from aexp.registry.store import Registry
-from aexp.registry.transfer import Options, Parcel, pull
-from aexp.repo import Layout, choose_remote
+from aexp.repo import Layout
 from aexp.runs.lookup import resolve_run_id
 from aexp.runs.outputs import attempts_of
 from aexp.storage.atomic import make_folder, storage_error
@@ -281,10 +275,9 @@ def download(
     folder: Path,
     *,
     remote: str | None = None,
-    options: Options | None = None,
-    registry: Registry | None = None,
+    reporter: Reporter | None = None,
 ) -> Download:
-    """Write assets to files, verified. What the registry does not have comes from the remote.
+    """Write assets to files, verified. What the registry does not have comes from a remote.
 
     One asset becomes ``<folder>/<file>``, several ``<folder>/<asset>/<execution>/<file>``, which
     is how a bag holds them (EXE-06). Every file appears whole or not at all.
@@ -294,34 +287,33 @@ def download(
         assets: which ones.
         folder: where to; it is made when it is not there.
         remote: a remote of ``aexp.yaml`` or a URL, instead of the default one.
-        options: how to ask the remote.
-        registry: where the bytes are or go to, instead of the repository's.
+        reporter: is told how fetching goes.
 
     Raises:
         UsageError: a file is there that holds something else; nothing was written.
-        NotFoundError: the bytes are not here, and no remote has them.
+        NotFoundError: the bytes are not here, and the remote does not have them.
         CorruptDataError: what is here, or on the remote, is damaged; no such file was written.
         TransferError: the remote refuses, or was unavailable until the tries were used up.
         StorageError: the disk refused.
     """
     from aexp.registry import open_registry
 
-    registry = registry or open_registry(layout)
+    registry = open_registry(layout)
     report = Download()
-    targets = [folder / place for place in _places(assets)]
-    for asset, target in zip(assets, targets, strict=True):
-        if _is_there(target, asset):
-            report.there.append(target)
-    wanted = [a for a, t in zip(assets, targets, strict=True) if t not in report.there]
-    report.fetched = _fetch(layout, registry, wanted, remote, options)
-    for asset, target in zip(assets, targets, strict=True):
-        if target not in report.there:
-            try:
-                make_folder(target.parent)
-            except OSError as error:
-                raise storage_error(error, target.parent) from error
-            registry.copy_to(asset.digest, target)
-        report.files.append(target)
+    goes = [(a, folder / place) for a, place in zip(assets, _places(assets), strict=True)]
+    report.there = [target for asset, target in goes if _is_there(target, asset)]
+    wanted = [(asset, target) for asset, target in goes if target not in report.there]
+    blobs = [Blob(asset.digest, asset.size) for asset, _ in wanted]
+    report.fetched = sum(blob.size for blob in missing(registry, blobs))
+    what = assets[0].rid if len(assets) == 1 else f"{len(assets)} assets"
+    bring(layout, registry, what, blobs, reporter=reporter, remote=remote)
+    for (asset, target), blob in zip(wanted, blobs, strict=True):
+        try:
+            make_folder(target.parent)
+        except OSError as error:
+            raise storage_error(error, target.parent) from error
+        place_sound(layout, registry, asset.rid, blob, target, reporter, remote)
+    report.files = [target for _, target in goes]
     return report
 
 
@@ -360,42 +352,3 @@ def _is_there(target: Path, asset: Asset) -> bool:
             hint="move it away, or choose another folder with --output",
         )
     return True
-
-
-def _fetch(
-    layout: Layout,
-    registry: Registry,
-    assets: Sequence[Asset],
-    remote: str | None,
-    options: Options | None,
-) -> int:
-    """Put the bytes of assets into the registry that are not there; return how many came."""
-    blobs = {
-        asset.digest: Blob(asset.digest, asset.size)
-        for asset in assets
-        if registry.size(asset.digest) != asset.size
-    }
-    if not blobs:
-        return 0
-    from aexp.registry.remotes import open_remote
-
-    try:
-        address = choose_remote(layout, remote)
-    except NotFoundError as error:
-        hint = f"push them where they are; {error.hint}"
-        raise NotFoundError(
-            f"{_files(len(blobs))} not here, and {error.message}", hint=hint
-        ) from None
-    with contextlib.closing(open_remote(layout, address)) as there:
-        parcel = Parcel("assets", blobs=tuple(blobs.values()))
-        report = pull(registry, there, [parcel], options)
-    if report.problems:
-        raise TransferError(
-            "; ".join(list(report.problems.values())[:_NAMED]),
-            hint="push the execution again, with --verify, where its bytes are",
-        )
-    return sum(blob.size for blob in report.copied)
-
-
-def _files(number: int) -> str:
-    return "1 file is" if number == 1 else f"{number} files are"

@@ -89,11 +89,11 @@ def bring(
             f"the bytes of {what} are not in the registry here, and {error.message}",
             hint=error.hint,
         ) from None
-    with contextlib.closing(open_remote(layout, address)) as remote:
+    with contextlib.closing(open_remote(layout, address)) as there:
         options = Options(reporter=supply.reporter, verify=verify)
         asked = blobs if verify else needed
         parcel = Parcel(what, tuple(manifests), tuple(asked), finish=finish)
-        report = pull(registry, remote, [parcel], options)
+        report = pull(registry, there, [parcel], options)
     if report.problems:
         count = len(report.problems)
         told = "; ".join(list(report.problems.values())[:_SHOWN])

@@ -58,10 +58,11 @@ def recorded_bytes(view: RunView) -> bool:
 
 def parcels_to_push(layout: Layout, registry: Registry, view: RunView) -> list[Parcel]:
     """Return what of a run is in the registry of this clone: recorded, and published."""
-    return [*_recorded(layout, registry, view), *_published(layout, registry, view)]
+    return [*recorded_to_push(layout, registry, view), *_published(layout, registry, view)]
 
 
-def _recorded(layout: Layout, registry: Registry, view: RunView) -> Iterator[Parcel]:
+def recorded_to_push(layout: Layout, registry: Registry, view: RunView) -> Iterator[Parcel]:
+    """Yield what a run has recorded, if any of it is here."""
     ref = registry.ref(run_ref(layout, view.job_id))
     here = [a for a in attachments_of(view) if registry.has(a.digest)]
     if ref is None and not here:
@@ -75,7 +76,7 @@ def _published(layout: Layout, registry: Registry, view: RunView) -> Iterator[Pa
     manifests = tuple(digest for digest in manifests_of(view) if registry.has(digest))
     if manifests:
         refs = tuple(remote_ref(layout, OUTPUTS, view.job_id, digest) for digest in manifests)
-        yield Parcel(_outputs_name(view), manifests, refs=refs)
+        yield Parcel(outputs_name(view.job_id), manifests, refs=refs)
 
 
 def remote_ref(layout: Layout, kind: str, name: str, digest: str) -> RemoteRef:
@@ -174,7 +175,7 @@ def _to_pull_published(source: Source, view: RunView) -> Iterator[Parcel]:
     blobs = {layer.digest: Blob(layer.digest, layer.size) for layer in layers}
     name = outputs_ref(source.layout, view.job_id)
     finish = _finisher(name, OUTPUTS, OUTPUTS_TYPE, layers, manifests)
-    yield Parcel(_outputs_name(view), manifests, tuple(blobs.values()), finish=finish)
+    yield Parcel(outputs_name(view.job_id), manifests, tuple(blobs.values()), finish=finish)
 
 
 def _outputs(source: Source, view: RunView) -> list[Output]:
@@ -187,8 +188,9 @@ def _outputs(source: Source, view: RunView) -> list[Output]:
     return merged(found)
 
 
-def _outputs_name(view: RunView) -> str:
-    return f"outputs of run {view.job_id}"
+def outputs_name(job_id: str) -> str:
+    """Return how people call what a run has published."""
+    return f"outputs of run {job_id}"
 
 
 def _blobs(attachments: Sequence[Attachment]) -> tuple[Blob, ...]:

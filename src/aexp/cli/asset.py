@@ -131,10 +131,11 @@ def download(
     """
     from aexp.cli.transfer import Reporter
     from aexp.data.assets import download as run_download
+    from aexp.data.fetching import Supply
 
     layout = open_layout()
     chosen = _chosen(assets or [], execution, kind, asset_type)
-    report = run_download(layout, chosen, output, remote=remote, reporter=Reporter())
+    report = run_download(layout, chosen, output, Supply(remote, Reporter()))
     if format == "json":
         say_json(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aexp.data.feature_values import how_to_pull
-from aexp.data.fetching import bring, missing, place_sound
+from aexp.data.fetching import USUAL, Supply, bring, missing, place_sound
 from aexp.data.publications import Publication, executions, publications
 from aexp.errors import AmbiguousIdError, CorruptDataError, NotFoundError, UsageError
 from aexp.model.canonical import Json
@@ -17,12 +18,11 @@ from aexp.model.execution import asset_rid
 from aexp.model.ids import SHORT
 from aexp.model.outputs import AssetOutput
 from aexp.registry.blobs import Blob
-from aexp.registry.remotes.mover import Reporter
 from aexp.registry.store import Registry
 from aexp.repo import Layout
 from aexp.runs.lookup import resolve_run_id
 from aexp.runs.outputs import attempts_of
-from aexp.storage.atomic import make_folder, storage_error
+from aexp.storage.atomic import make_folder, storage_error, sync_file, sync_folder
 
 _LONGEST_RID: Final = 16
 _DIGITS: Final = frozenset("0123456789abcdef")
@@ -97,7 +97,7 @@ class Asset:
 
     def download(self, folder: str | Path = ".", *, remote: str | None = None) -> Path:
         """Write its bytes to a file of its name, verified; see :func:`download`."""
-        return download(self._layout, [self], Path(folder), remote=remote).files[0]
+        return download(self._layout, [self], Path(folder), Supply(remote)).files[0]
 
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON data."""
@@ -273,9 +273,7 @@ def download(
     layout: Layout,
     assets: Sequence[Asset],
     folder: Path,
-    *,
-    remote: str | None = None,
-    reporter: Reporter | None = None,
+    supply: Supply = USUAL,
 ) -> Download:
     """Write assets to files, verified. What the registry does not have comes from a remote.
 
@@ -286,8 +284,7 @@ def download(
         layout: the repository.
         assets: which ones.
         folder: where to; it is made when it is not there.
-        remote: a remote of ``aexp.yaml`` or a URL, instead of the default one.
-        reporter: is told how fetching goes.
+        supply: where bytes come from that are not here.
 
     Raises:
         UsageError: a file is there that holds something else; nothing was written.
@@ -306,13 +303,18 @@ def download(
     blobs = [Blob(asset.digest, asset.size) for asset, _ in wanted]
     report.fetched = sum(blob.size for blob in missing(registry, blobs))
     what = assets[0].rid if len(assets) == 1 else f"{len(assets)} assets"
-    bring(layout, registry, what, blobs, reporter=reporter, remote=remote)
+    bring(layout, registry, what, blobs, supply=supply)
     for (asset, target), blob in zip(wanted, blobs, strict=True):
         try:
             make_folder(target.parent)
         except OSError as error:
             raise storage_error(error, target.parent) from error
-        place_sound(layout, registry, asset.rid, blob, target, reporter, remote)
+        place_sound(layout, registry, asset.rid, blob, target, supply)
+        try:
+            sync_file(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            raise storage_error(error, target) from error
     report.files = [target for _, target in goes]
     return report
 
@@ -322,7 +324,8 @@ def _places(assets: Sequence[Asset]) -> Iterator[PurePosixPath]:
     for asset in assets:
         name = PurePosixPath(asset.name)
         parts = (asset.asset, asset.execution, *name.parts)
-        if name.is_absolute() or ".." in parts or "\0" in asset.name or "\\" in asset.name:
+        is_odd = "\0" in asset.name or (os.sep != "/" and os.sep in asset.name)
+        if is_odd or name.is_absolute() or ".." in parts or not name.name:
             raise CorruptDataError(
                 f"asset {asset.rid} has the file name {asset.name!r}, which leads somewhere else",
                 hint=f"see the ledger entry of {asset.execution[:SHORT]}",

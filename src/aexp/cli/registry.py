@@ -57,17 +57,22 @@ def open_at(root: str | None) -> Registry:
 
 def ls(
     show_runs: Annotated[
-        bool, typer.Option("--runs", help="List the runs whose bytes are kept, too.")
+        bool,
+        typer.Option(
+            "--runs", help="List the runs, outputs and datasets whose bytes are kept, too."
+        ),
     ] = False,
     root: RegistryRoot = None,
     output: TableFormat = "table",
 ) -> None:
     """List the artifacts: committed sessions and imports."""
     from aexp.registry.lookup import listed_refs
-    from aexp.registry.refs import RUN
+    from aexp.registry.refs import OWNED
 
     registry = open_at(root)
-    refs = listed_refs(registry) + (registry.refs(kind=RUN) if show_runs else [])
+    refs = listed_refs(registry)
+    if show_runs:
+        refs += [ref for kind in OWNED for ref in registry.refs(kind=kind)]
     if output == "json":
         say_json([_ref_json(registry, ref) for ref in refs])
         return

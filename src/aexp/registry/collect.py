@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from aexp.registry.marking import below, parents_first
-from aexp.registry.refs import RUN
+from aexp.registry.refs import OWNED, Ref
 from aexp.registry.report import Blobs, GcReport
 from aexp.registry.store import Registry
 from aexp.registry.survey import Ages, Protected, Survey, blob_folder, children_of, survey
@@ -186,7 +186,6 @@ def _report(registry: Registry, seen: Survey, grace_s: int, protected: Protected
     sizes = {digest: state.size for digest, state in seen.present.items()}
     reachable = {d: sizes[d] for d in seen.marks.reached if d in sizes}
     roots = {ref.digest: sizes.get(ref.digest, 0) for ref in seen.refs}
-    own = f"{RUN}/{protected.repository}/"
     invalid = seen.marks.invalid
     return GcReport(
         registry.root,
@@ -205,8 +204,13 @@ def _report(registry: Registry, seen: Survey, grace_s: int, protected: Protected
         live_leases=len(seen.live),
         dead_leases=len(seen.dead),
         is_complete=seen.marks.are_whole,
-        other_refs=sum(ref.kind == RUN and not ref.name.startswith(own) for ref in seen.refs),
+        other_refs=sum(_is_foreign(ref, protected.repository) for ref in seen.refs),
     )
+
+
+def _is_foreign(ref: Ref, repository: str | None) -> bool:
+    """Return whether a ref is a run's, an execution's or a dataset's of another repository."""
+    return ref.kind in OWNED and not ref.name.startswith(f"{ref.kind}/{repository}/")
 
 
 def _files(sizes: dict[Path, int]) -> Blobs:

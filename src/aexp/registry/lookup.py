@@ -12,7 +12,7 @@ from aexp.registry.store import Registry
 
 _SHORT = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 LISTED: Final = (ARTIFACT, ANONYMOUS)
-"""The kinds that listings show; checkpoints and runs have commands of their own (SES-07)."""
+"""The kinds that listings show; the others have commands of their own (SES-07)."""
 
 
 def listed_refs(registry: Registry) -> list[Ref]:

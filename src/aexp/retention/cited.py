@@ -31,6 +31,7 @@ from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.canonical import decode_json
 from aexp.model.citation import BadCitation, BatchCitation, JobCitation, selector_matches
 from aexp.model.oci import is_digest
+from aexp.model.outputs import manifest_in
 from aexp.repo import LEDGER_DIR_REL, Layout, open_layout
 from aexp.runs.lookup import all_runs
 from aexp.runs.recover import unsealed
@@ -179,9 +180,19 @@ def _facts_of(view: RunView) -> list[Any]:
 def _add_run(found: Cited, job_id: str, facts: Any, who: Iterable[tuple[str, str]]) -> None:
     cited_by = list(who)
     found.runs[job_id].update(finding for finding, _ in cited_by)
+    # What it published is named by a manifest: the entry has no room for a long list.
+    attempts = [attempt for each in facts if each for attempt in (each, *_others(each))]
+    found.manifests.update(filter(None, map(manifest_in, attempts)))
     for digest, name in _digests_in(facts):
         part = f"{name!r} of run {job_id[:8]}" if name else f"run {job_id[:8]}"
         found.digests[digest].update(Citing(*finding, part) for finding in cited_by)
+
+
+def _others(facts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the other attempts in an entry or a document."""
+    for key in ("replicates", "attempts"):
+        listed = facts.get(key)
+        yield from (o for o in listed if isinstance(o, Mapping)) if isinstance(listed, list) else ()
 
 
 def _digests_in(value: Any) -> Iterator[tuple[str, str]]:

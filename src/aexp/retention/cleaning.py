@@ -16,7 +16,7 @@ from aexp.registry.collect import collect
 from aexp.registry.lookup import LISTED, find_artifact
 from aexp.registry.places import known_repository_id, open_registry
 from aexp.registry.prune import prune_refs
-from aexp.registry.refs import ANONYMOUS, CHECKPOINT, RUN, Ref
+from aexp.registry.refs import ANONYMOUS, CHECKPOINT, DATASET, OUTPUTS, OWNED, RUN, Ref
 from aexp.registry.report import GcReport, PruneReport
 from aexp.registry.store import Registry
 from aexp.registry.survey import Protected
@@ -58,8 +58,8 @@ class Place:
     def citers(self, ref: Ref) -> tuple[str, ...]:
         """Return the findings that cite what a ref names: its run, or its artifact."""
         found = set(self.cited.findings(ref.digest))
-        if ref.kind == RUN and self.repository is not None:
-            prefix = f"{RUN}/{self.repository}/"
+        if ref.kind in (RUN, OUTPUTS) and self.repository is not None:
+            prefix = f"{ref.kind}/{self.repository}/"
             if ref.name.startswith(prefix):
                 found |= self.cited.runs.get(ref.name.removeprefix(prefix), set())
         return tuple(sorted(found))
@@ -143,6 +143,8 @@ def prune(
 ) -> PruneReport:
     """Remove the refs of artifacts or runs, and no blob; what is cited is refused (GC-06).
 
+    A run's are those of what it recorded and of what it published.
+
     Args:
         names: names of artifacts, beginnings of their digests or of run ids.
         delete: remove them; else nothing is changed.
@@ -155,7 +157,7 @@ def prune(
         UsageError: one is a checkpoint, or a run of another repository.
     """
     place = open_place(root, repo_root)
-    chosen = {ref.name: ref for ref in (_find_ref(place, name) for name in names)}
+    chosen = {ref.name: ref for name in names for ref in _find_refs(place, name)}
     for ref in chosen.values():
         if citers := place.citers(ref):
             raise CitedError(
@@ -170,46 +172,57 @@ def prune(
     return prune_refs(place.registry, current, place.citers, delete=delete)
 
 
-def _find_ref(place: Place, text: str) -> Ref:
-    found = place.registry.ref(text)
-    if found is None:
-        found = _find_run(place, text)
-    if found is None:
-        digest, _ = find_artifact(place.registry, text)
-        named = [ref for kind in LISTED for ref in place.registry.refs(kind=kind)]
-        found = next((ref for ref in named if ref.digest == digest), None)
-    if found is None:
-        raise NotFoundError(f"no ref names {text}", hint="see `aexp registry ls`")
-    if found.kind == CHECKPOINT:
-        raise UsageError(
-            f"{text} is a checkpoint of a session", hint="remove it with `aexp session discard`"
-        )
-    if found.kind == RUN and not found.name.startswith(f"{RUN}/{place.repository}/"):
-        raise UsageError(
-            f"{text} is a run of another repository, whose findings are not known here",
-            hint="prune it there",
-        )
+def _find_refs(place: Place, text: str) -> list[Ref]:
+    named = place.registry.ref(text)
+    found = _find_run(place, text) if named is None else [named]
+    found = found or [_find_artifact(place, text)]
+    for ref in found:
+        _check_ours(place, text, ref)
     return found
 
 
-def _find_run(place: Place, text: str) -> Ref | None:
-    """Return the ref of the run of this repository that ``text`` begins."""
-    prefix = f"{RUN}/{place.repository}/"
-    refs = {
-        ref.name.removeprefix(prefix): ref
-        for ref in place.registry.refs(kind=RUN)
-        if ref.name.startswith(prefix)
-    }
+def _find_run(place: Place, text: str) -> list[Ref]:
+    """Return the refs of the run of this repository that ``text`` begins."""
+    refs: dict[str, list[Ref]] = {}
+    for kind in (RUN, OUTPUTS):
+        prefix = f"{kind}/{place.repository}/"
+        for ref in place.registry.refs(kind=kind):
+            if ref.name.startswith(prefix):
+                refs.setdefault(ref.name.removeprefix(prefix), []).append(ref)
     try:
         return refs[resolve_prefix(text, refs)]
     except AmbiguousIdError:
         raise
     except (UsageError, NotFoundError):  # a name, or a digest
-        return None
+        return []
+
+
+def _find_artifact(place: Place, text: str) -> Ref:
+    digest, _ = find_artifact(place.registry, text)
+    named = [ref for kind in LISTED for ref in place.registry.refs(kind=kind)]
+    found = next((ref for ref in named if ref.digest == digest), None)
+    if found is None:
+        raise NotFoundError(f"no ref names {text}", hint="see `aexp registry ls`")
+    return found
+
+
+def _check_ours(place: Place, text: str, ref: Ref) -> None:
+    if ref.kind == CHECKPOINT:
+        raise UsageError(
+            f"{text} is a checkpoint of a session", hint="remove it with `aexp session discard`"
+        )
+    if ref.kind in OWNED and not ref.name.startswith(f"{ref.kind}/{place.repository}/"):
+        what = "a dataset" if ref.kind == DATASET else "a run"
+        raise UsageError(
+            f"{text} is {what} of another repository, whose findings are not known here",
+            hint="prune it there",
+        )
 
 
 def _shown(ref: Ref) -> str:
-    return f"run {ref.name.rpartition('/')[2][:8]}" if ref.kind == RUN else f"{ref.name!r}"
+    job_id = ref.name.rpartition("/")[2][:8]
+    shown = {RUN: f"run {job_id}", OUTPUTS: f"what run {job_id} has published"}
+    return shown.get(ref.kind, f"{ref.name!r}")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from aexp.errors import AexpError, AmbiguousIdError, NotFoundError, UsageError
 from aexp.model.attachment import NAME
 from aexp.model.canonical import Json
 from aexp.model.duration import format_duration, parse_duration
-from aexp.registry.refs import RUN, Ref
+from aexp.registry.refs import OUTPUTS, OWNED, RUN, Ref
 from aexp.registry.survey import LEASE_MARGIN_S, Survey, survey
 from aexp.retention.cleaning import GRACE_PERIOD, Place, open_place
 
@@ -162,10 +162,12 @@ def _refs(place: Place, seen: Survey, ways: dict[str, tuple[str, ...]]) -> Itera
 
 
 def _describe(ref: Ref, repository: str | None) -> str:
-    if ref.kind != RUN:
+    if ref.kind not in OWNED:
         return ref.kind + (f" of session {ref.session}" if ref.session else "")
-    _, owner, job_id = ref.name.split("/", 2)
-    return f"run {job_id[:8]}" + ("" if owner == repository else " of another repository")
+    _, owner, name = ref.name.split("/", 2)
+    shown = {RUN: f"run {name[:8]}", OUTPUTS: f"outputs of run {name[:8]}"}
+    where = "" if owner == repository else " of another repository"
+    return shown.get(ref.kind, f"{ref.kind} {name}") + where
 
 
 def _findings(place: Place, ways: dict[str, tuple[str, ...]]) -> Iterator[Keeper]:

@@ -29,6 +29,12 @@ _Type = Annotated[
 _Execution = Annotated[
     str | None, typer.Option("--execution", metavar="RUN", help="Only those of this execution.")
 ]
+_Remote = Annotated[
+    str | None,
+    typer.Option(
+        "--remote", "-r", metavar="NAME", help="A remote of aexp.yaml, or a URL; else the default."
+    ),
+]
 _SHORT = 8
 
 
@@ -51,7 +57,10 @@ def list_assets(
     execution: _Execution = None,
     format: TableFormat = "table",
 ) -> None:
-    """List the published assets that the ledger names, the newest last; the bytes may be elsewhere."""
+    """List the published assets that the ledger names, the newest last.
+
+    Their bytes may be elsewhere: `aexp asset download` fetches them.
+    """
     from aexp.data.assets import select
     from aexp.registry import open_registry
 
@@ -116,12 +125,7 @@ def download(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write to.")
     ] = Path(),
-    remote: Annotated[
-        str | None,
-        typer.Option(
-            "--remote", "-r", metavar="NAME", help="A remote of aexp.yaml, or a URL; else the default."
-        ),
-    ] = None,
+    remote: _Remote = None,
     format: TextFormat = "text",
 ) -> None:
     """Write assets to files, verified; what is not here comes from the remote.

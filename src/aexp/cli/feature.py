@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from aexp.model.feature import FeatureDefinition
 
 _Target = Annotated[
-    str, typer.Argument(help="The kind of thing that it describes, such as Image.", metavar="TARGET")
+    str,
+    typer.Argument(help="The kind of thing that it describes, such as Image.", metavar="TARGET"),
 ]
 _Name = Annotated[str, typer.Argument(help="The feature's name.", metavar="NAME")]
 _SHORT = 8

@@ -1,4 +1,4 @@
-"""Published assets: which there are, by the ledger alone, and their bytes as files (EXE-06, EXE-31)."""
+"""Published assets: which there are, by the ledger alone, and their bytes as files (EXE-31)."""
 
 from __future__ import annotations
 
@@ -157,12 +157,13 @@ def find_assets(layout: Layout, registry: Registry, execution: str | None = None
 
 def _assets(layout: Layout, publication: Publication) -> Iterator[Asset]:
     for output in publication.outputs or ():
-        if isinstance(output, AssetOutput):
-            # Anybody can write an entry; an id that is not of this file would be another's.
-            if output.rid == asset_rid(publication.execution, output.asset, output.name):
-                yield Asset(
-                    output, publication.execution, publication.made_at, publication.machine, layout
-                )
+        if not isinstance(output, AssetOutput):
+            continue
+        # Anybody can write an entry; an id that is not of this file would be another's.
+        if output.rid == asset_rid(publication.execution, output.asset, output.name):
+            yield Asset(
+                output, publication.execution, publication.made_at, publication.machine, layout
+            )
 
 
 def list_assets(
@@ -240,15 +241,19 @@ _NAMED: Final = 5
 
 def used_by(layout: Layout, rid: str) -> list[str]:
     """Return the ids of the executions that declare an asset as input, by the ledger, sorted."""
-    found = []
-    for view in executions(layout):
-        for attempt in attempts_of(view):
-            inputs = attempt.get("inputs")
-            for item in inputs if isinstance(inputs, list) else ():
-                if isinstance(item, Mapping) and item.get("kind") == "asset":
-                    if item.get("rid") == rid and view.job_id not in found:
-                        found.append(view.job_id)
-    return found
+    return [
+        view.job_id
+        for view in executions(layout)
+        if any(_reads(attempt, rid) for attempt in attempts_of(view))
+    ]
+
+
+def _reads(attempt: Mapping[str, Json], rid: str) -> bool:
+    inputs = attempt.get("inputs")
+    return any(
+        isinstance(item, Mapping) and (item.get("kind"), item.get("rid")) == ("asset", rid)
+        for item in (inputs if isinstance(inputs, list) else ())
+    )
 
 
 # --- the bytes -----------------------------------------------------------------------------

@@ -198,13 +198,11 @@ def _executions(ids: Sequence[str]) -> str:
     return one if len(known) == 1 else f"{len(known)} executions"
 
 
-def _of_feature(
-    publication: Publication, definition: FeatureDefinition
-) -> Iterator[FeatureOutput]:
+def _of_feature(publication: Publication, definition: FeatureDefinition) -> Iterator[FeatureOutput]:
+    wanted = (definition.target, definition.name)
     for output in publication.outputs or ():
-        if isinstance(output, FeatureOutput):
-            if (output.target, output.feature) == (definition.target, definition.name):
-                yield output
+        if isinstance(output, FeatureOutput) and (output.target, output.feature) == wanted:
+            yield output
 
 
 def _decoded(

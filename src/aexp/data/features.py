@@ -345,7 +345,7 @@ class _Paths:
 
 
 def _place_of(path: str) -> tuple[str | None, bool]:
-    """Return the id of the asset that stands at ``path`` in a working folder, and if it is an input.
+    """Return the id of the asset at ``path`` in a working folder, and whether it is an input.
 
     The id is made of the execution's, the kind and the name, all of which the path says; so it is
     found wherever the run store has been moved to.

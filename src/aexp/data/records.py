@@ -61,9 +61,18 @@ def _remade(definition: FeatureDefinition, values: dict[str, Any]) -> FeatureRec
 
 def _plain(value: object) -> object:
     """Give pydantic what a scalar of numpy, or a kind of text, holds."""
-    if isinstance(value, str) or (hasattr(value, "item") and getattr(value, "ndim", 0) == 0):
+    if isinstance(value, str):
+        return _text(value)
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return to_json(value)
     return value
+
+
+def _text(value: str) -> str:
+    text = str.__str__(value)
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("half a character (a surrogate) cannot be kept in a file")
+    return text
 
 
 def _asset(value: object) -> object:
@@ -71,7 +80,7 @@ def _asset(value: object) -> object:
     if isinstance(value, os.PathLike) and isinstance(os.fspath(value), str):
         return value
     if isinstance(value, str) and value and "\0" not in value:
-        return str.__str__(value)
+        return _text(value)
     raise ValueError("an asset is given as the path of a file, or by its id")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import kwlist
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -29,12 +30,10 @@ _ASSET: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PYTHON: Final[Mapping[type, ColumnKind]] = {str: "str", int: "int", float: "float", bool: "bool"}
 
-RESERVED: Final = frozenset(
-    "and as assert async await break class construct continue copy def del dict elif else except"
-    " finally for from from_orm global if import in is json lambda nonlocal not or parse_file"
-    " parse_obj parse_raw pass raise return schema schema_json try update_forward_refs validate"
-    " while with yield".split()
-) | {"False", "None", "True"}
+RESERVED: Final = frozenset(kwlist) | {
+    *("construct", "copy", "dict", "from_orm", "json", "parse_file", "parse_obj", "parse_raw"),
+    *("schema", "schema_json", "update_forward_refs", "validate"),
+}
 """What no column may be called: words of Python, and what every record class has already."""
 _DEVICES: Final = frozenset(
     ["aux", "con", "nul", "prn", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))]

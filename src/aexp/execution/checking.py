@@ -97,7 +97,7 @@ def _link_problem(row: StagedAsset, path: Path) -> str | None:
         if path.exists():
             return "was written to staging in the place of the link to what was registered"
         make_link(path, source)
-    elif os.readlink(path) != str(source):
+    elif path.readlink() != source:
         make_link(path, source)
     return None
 

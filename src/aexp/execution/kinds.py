@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -230,6 +230,11 @@ def load_kinds(layout: Layout) -> Kinds:
         kinds = read_kinds(path.read_bytes())
     except FileNotFoundError:
         kinds = Kinds()
+    except CorruptDataError as error:
+        if error.message.startswith(SETTINGS_REL):
+            raise
+        message = f"{SETTINGS_REL}: {error.message}"
+        raise CorruptDataError(message, hint=error.hint or "correct it by hand") from None
     except OSError as error:
         raise CorruptDataError(f"{SETTINGS_REL} cannot be read: {error.strerror}") from None
     _cache[path] = (now, kinds)

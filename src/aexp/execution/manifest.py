@@ -70,7 +70,9 @@ def _entry(row: StagedAsset) -> dict[str, Json]:
         "asset": row.asset,
         "file_name": row.name,
         "kind": row.kind,
-        "source": None if row.source is None else os.fsencode(row.source).decode("utf-8", "replace"),
+        "source": None
+        if row.source is None
+        else os.fsencode(row.source).decode("utf-8", "replace"),
         "asset_types": list(row.types),
         "metadata": dict(row.metadata),
         "description": row.description,

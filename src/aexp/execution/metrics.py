@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aexp.errors import AexpError, CorruptDataError, NotFoundError, StorageError
 from aexp.execution.asset_path import AssetFilePath
 from aexp.execution.kinds import ExecMetadataType, MLAsset
-from aexp.execution.placing import Said, stage_new
+from aexp.execution.placing import Said, checked_name, stage_new
 from aexp.execution.state import DATABASE, StagedAsset, State
 from aexp.model.outputs import AssetOutput
 from aexp.model.stream import check_name
@@ -48,7 +48,7 @@ def metrics_file(execution: Execution, name: str = "metrics.jsonl") -> AssetFile
         StorageError: the disk refused.
     """
     state = execution.state
-    row = state.find(ASSET, name) if isinstance(name, str) else None
+    row = state.find(ASSET, checked_name(name))
     if row is not None:
         path = AssetFilePath.staged(state, row)
         if row.state == "published" or row.kind == "link":
@@ -156,7 +156,7 @@ def parse_lines(text: str) -> list[dict[str, Any]] | None:
 
 
 def parse_records(text: str) -> list[dict[str, Any]] | None:
-    """Return the records of a metrics file: lines, one object, or a list; None for anything else."""
+    """Return the records of a metrics file: lines, an object, or a list; None for anything else."""
     records = parse_lines(text)
     if records is not None:
         return records

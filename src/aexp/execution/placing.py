@@ -113,14 +113,14 @@ def stage(
         return _stage_new(_Place(state, asset, _new_name(given, rename_file), said))
     check_source(given)
     name = rename_file if rename_file is not None else given.name
-    place = _Place(state, asset, _checked_name(name), said)
+    place = _Place(state, asset, checked_name(name), said)
     source = Path(os.path.realpath(given))
     return _stage_copy(place, source) if copy_file else _stage_link(place, source)
 
 
 def stage_new(state: State, asset: str, name: str, said: Said) -> AssetFilePath:
     """Register a new file, whatever there is of that name in the working directory."""
-    return _stage_new(_Place(state, asset, _checked_name(name), said))
+    return _stage_new(_Place(state, asset, checked_name(name), said))
 
 
 # --- the three ways ----------------------------------------------------------------------
@@ -161,9 +161,7 @@ def _stage_link(place: _Place, source: Path) -> AssetFilePath:
         _warn_replaced(place, there, source)
         # First the row: a link that a kill has kept from appearing is made when it is published.
         row = place.register(there, "link", str(source), seen)
-        os.replace(temp, place.path)
-    except OSError as error:
-        raise _storage(error, place.path) from error
+        _rename(temp, place.path)
     finally:
         with contextlib.suppress(OSError):
             temp.unlink()
@@ -221,8 +219,15 @@ def make_link(path: Path, source: Path) -> None:
     temp = _temp_link(path, source)
     if temp is None:
         raise StorageError(f"cannot make a link at {path}")
-    os.replace(temp, path)
+    _rename(temp, path)
     sync_folder(path.parent)
+
+
+def _rename(temp: Path, path: Path) -> None:
+    try:
+        temp.replace(path)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 # --- what may be replaced ----------------------------------------------------------------
@@ -291,12 +296,16 @@ def _new_name(given: Path, rename_file: str | None) -> str:
             f"the file {given} does not exist, and the name of a new one has no folders",
             hint="give the path of a file that exists, or a name such as: model.pt",
         )
-    _checked_name(str(given))
-    return str(given) if rename_file is None else _checked_name(rename_file)
+    checked_name(str(given))
+    return str(given) if rename_file is None else checked_name(rename_file)
 
 
-def _checked_name(name: object) -> str:
-    """Return ``name`` when it can name a file everywhere (trap 18)."""
+def checked_name(name: object) -> str:
+    """Return ``name`` when it can name a file everywhere (trap 18).
+
+    Raises:
+        UsageError: it cannot.
+    """
     text = check_filename(name)
     if any("\x7f" <= char <= "\x9f" for char in text) or text.endswith(TEMP_SUFFIX):
         raise UsageError(f"{text!r} cannot name a file", hint="give it a name like plot.png")
@@ -314,7 +323,3 @@ def _unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"cannot read {path}: {error.strerror or error}", hint="check its permissions"
     )
-
-
-def _storage(error: OSError, path: Path) -> StorageError:
-    return error if isinstance(error, StorageError) else storage_error(error, path)

@@ -358,9 +358,7 @@ def _may_follow(there: Owner, owner: Owner) -> bool:
 
 def _updated(there: StagedAsset, row: StagedAsset) -> StagedAsset:
     """Return what becomes of a registered asset that is registered again."""
-    said = replace(
-        there, types=row.types, metadata=dict(row.metadata), description=row.description
-    )
+    said = replace(there, types=row.types, metadata=dict(row.metadata), description=row.description)
     is_same_file = (there.kind, there.source) == (row.kind, row.source) and row.seen in (
         "",
         there.seen,

@@ -30,6 +30,7 @@ from aexp.model.feature import (
 )
 from aexp.repo import Layout, open_layout
 from tests.support.machines import Machine
+from tests.support.sealed import CHECKOUT
 
 GRADES = ["Mild", "Moderate", "Severe"]
 
@@ -379,3 +380,14 @@ def test_a_feature_is_carried_by_backfill_and_accepted_by_validate(installed_rep
         json.loads(installed_repo.aexp_fast("validate", "--format", "json").stdout)["issues"] == []
     )
     assert json.loads(installed_repo.aexp_fast("ledger", "verify", "--format", "json").stdout)["ok"]
+
+
+def test_the_example_of_the_format_page_is_a_record() -> None:
+    """Style: a format has a page, and what it shows is read by the program."""
+    page = (CHECKOUT / "docs/format/feature.md").read_text("utf-8")
+    found = re.search(r"```json\n(\{\n.*?\n\})\n```", page, re.DOTALL)
+    assert found is not None
+    data = found[1].encode() + b"\n"
+    assert canonical_bytes(json.loads(data)) == data
+    definition = decode_feature("Image/Glaucoma_Grade", data).definition
+    assert [c.type_text for c in definition.columns] == ["term:Mild,Severe", "asset?:Mask"]

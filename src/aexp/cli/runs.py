@@ -202,52 +202,62 @@ def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:
 def _point_texts(points: list[dict[str, Any]]) -> list[str]:
     """Return what tells state points apart, as text; equal values are written out once."""
     columns: list[list[str]] = []
-    for key in sorted(_varying(points)):
+    for key in sorted(_worth_showing(points)):
+        values = [point.get(key, _ABSENT) for point in points]
+        if len(points) > 1 and _are_same(values):
+            continue
+        if len(kinds := set(map(type, values))) == 1 and kinds <= _PLAIN:
+            texts = {value: f"{key}={_short(value)}" for value in set(values)}
+            columns.append(list(map(texts.__getitem__, values)))
+            continue
         known: dict[object, str] = {}
         column = []
-        for point in points:
-            if key not in point:
-                column.append("")
-                continue
-            value = point[key]
+        for value in values:
             kind = type(value)
             token = (kind, value) if kind in _PLAIN else repr(value)
             text = known.get(token)
             if text is None:
-                text = known[token] = f"{key}={_short(value)}"
+                text = known[token] = "" if value is _ABSENT else f"{key}={_short(value)}"
             column.append(text)
         columns.append(column)
     if not columns:
         return ["-"] * len(points)
+    if len(columns) == 1:
+        return [text or "-" for text in columns[0]]
     return [" ".join(filter(None, texts)) or "-" for texts in zip(*columns, strict=True)]
 
 
-_PLAIN = (int, str, float, bool)
+_ABSENT = object()
+_PLAIN = frozenset({int, str, float, bool})
 
 
 def _began(view: RunView) -> str:
     return view.began or view.created
 
 
-def _varying(points: list[dict[str, Any]]) -> set[str]:
-    """Return the state point keys worth a column: not aexp's own, and not the same everywhere."""
+def _worth_showing(points: list[dict[str, Any]]) -> set[str]:
+    """Return the state point keys that are not aexp's own."""
     from aexp.model.statepoint import RESERVED
 
-    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else RESERVED
-    keys = set().union(*points) - hidden
-    if len(points) == 1:
-        return keys
-    return {key for key in keys if not _is_same(points, key)}
+    keys: set[str] = set().union(*points)
+    return keys - ({*RESERVED, "session"} if "session_run" in keys else RESERVED)
 
 
-def _is_same(points: list[dict[str, Any]], key: str) -> bool:
-    """Return whether all state points have one value under ``key``."""
-    first = repr(points[0].get(key))
-    return all(key in point and repr(point[key]) == first for point in points)
+def _are_same(values: list[Any]) -> bool:
+    """Return whether there is one value only."""
+    first, kinds = values[0], set(map(type, values))
+    if len(kinds) > 1 or first is _ABSENT:
+        return False
+    if kinds <= {int, str, bool}:
+        return values.count(first) == len(values)
+    text = repr(first)
+    return all(repr(value) == text for value in values)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return nested values under dotted keys, as ``--sp`` takes them."""
+    if dict not in set(map(type, values.values())):  # nearly always
+        return {above + key: value for key, value in values.items()} if above else dict(values)
     found: dict[str, Any] = {}
     for key, value in values.items():
         if type(value) is dict and value:
@@ -300,6 +310,7 @@ def show_run(
     format: TableFormat = "table",
 ) -> None:
     """Show everything that is known of one run, here and in the ledger."""
+    from aexp.cli.execution_output import execution_of, fact_lines
     from aexp.model.project import note_of, tags_of
     from aexp.runs.lookup import resolve_run_id, view_of
     from aexp.runs.recover import unsealed
@@ -319,6 +330,8 @@ def show_run(
         facts = _as_json(view)
         facts["entry"] = view.entry
         facts["document"] = dict(view.record.document) if view.record is not None else None
+        if (execution := execution_of(view)) is not None:
+            facts["execution"] = execution
         say_json(facts)
         return
     say(f"run {view.job_id}")
@@ -334,6 +347,8 @@ def show_run(
     error = view.field("error")
     if error:
         _fact("error", f"{error.get('type')}: {error.get('message')}")
+    for name, value in fact_lines(execution_of(view) or {}):
+        _fact(name, value)
     _fact("experiment", view.experiment_id or "none")
     _fact("hypothesis", view.link.get("hypothesis_id") or "none")
     where = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -51,16 +52,47 @@ def _say_facts(found: Overview) -> None:
     _fact("runs here", _counts(found.here) or "none")
     machines = f" ({_counts(found.machines)})" if found.machines else ""
     _fact("ledger", _number(found.in_ledger, "entry", "entries") + machines)
+    if found.executions:
+        states = Counter(str(one["state"]) for one in found.executions.values())
+        _fact("executions", _counts(states))
+        _say_running(found)
     if found.upstream:
         _fact("shared as", found.upstream)
     elif not found.has_remote:
         _fact("shared as", "nothing: there is no remote (git remote add origin URL)")
 
 
+def _say_running(found: Overview) -> None:
+    """Say what the executions that go on have reached."""
+    running = [
+        (rid, str(one["message"]))
+        for rid, one in found.executions.items()
+        if one["state"] == "Running" and one["message"] and not one["lost"]
+    ]
+    for rid, message in running[:_NAMED]:
+        _fact("", f"{rid[:8]} {one_line(message)}")
+
+
+def _unpublished(found: Overview) -> Iterator[tuple[str, str]]:
+    lost = sum(bool(one["lost"]) for one in found.executions.values())
+    if lost:
+        yield (
+            f"{_number(lost, 'execution')} whose process is gone",
+            "aexp execution list --incomplete",
+        )
+    ended = ("Stopped", "Failed", "Pending_Upload")
+    waiting = sum(one["state"] in ended for one in found.executions.values())
+    if waiting:
+        yield (
+            f"{_number(waiting, 'ended execution')} not published",
+            "aexp execution list --incomplete",
+        )
+
+
 def _fact(name: str, value: str) -> None:
     wrapped = textwrap.wrap(value, WIDTH - 14, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(wrapped):
-        say(f"{name + ':' if number == 0 else '':<13} {line}")
+        say(f"{name + ':' if name and number == 0 else '':<13} {line}")
 
 
 def _todo(found: Overview) -> Iterator[tuple[str, str]]:
@@ -84,6 +116,7 @@ def _todo(found: Overview) -> Iterator[tuple[str, str]]:
         yield f"{count} cut off", "aexp recover --apply"
     if waiting := found.here.get("queued"):
         yield f"{_number(waiting, 'queued run')} waiting for a worker", "aexp queue worker"
+    yield from _unpublished(found)
     if found.unpromoted:
         count = _number(len(found.unpromoted), "ended run")
         yield f"{count} not in the ledger", "aexp ledger backfill"
@@ -114,7 +147,7 @@ def _say_task(what: str, how: str) -> None:
     say(line)
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 

@@ -13,7 +13,7 @@ from aexp.execution.state import State
 from aexp.execution.status import refuse_foreign
 from aexp.model.canonical import Json
 from aexp.model.execution import KEY, ExecutionStatus, execution_status
-from aexp.model.owner import Liveness
+from aexp.model.owner import Liveness, Owner
 from aexp.model.status import is_terminal
 from aexp.process import liveness, this_process
 from aexp.runs.closing import close_attempt, seal_again
@@ -87,14 +87,21 @@ def _declared(document: Mapping[str, Json]) -> dict[str, Json]:
     }
 
 
-def _refuse_publisher(state: State) -> None:
+def publishing(state: State) -> Owner | None:
+    """Return the other process that publishes an execution just now, or None."""
     owner = state.publisher()
     if owner is None or owner == this_process() or liveness(owner) is Liveness.DEAD:
-        return
-    raise RunBusyError(
-        f"execution {state.execution_rid} is being published by {owner.describe()}",
-        hint="wait for it, or stop it",
-    )
+        return None
+    return owner
+
+
+def _refuse_publisher(state: State) -> None:
+    owner = publishing(state)
+    if owner is not None:
+        raise RunBusyError(
+            f"execution {state.execution_rid} is being published by {owner.describe()}",
+            hint="wait for it, or stop it",
+        )
 
 
 def _capture_again(repo: Repository, record: RunRecord, state: State) -> None:

@@ -15,12 +15,14 @@ from aexp.ledger.lost import lost_entries
 from aexp.ledger.pending import pending
 from aexp.ledger.promote import home_layout
 from aexp.ledger.store import Ledger, read_ledger
+from aexp.model.canonical import Json
+from aexp.model.execution import KEY, ExecutionStatus, execution_status
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.runs.cited import CitedGap, Known, Lost, Run, cited_gaps
 from aexp.runs.recover import unsealed
-from aexp.runs.transition import owner_state
+from aexp.runs.transition import is_lost, owner_state
 from aexp.runs_index import read_indexes
 from aexp.tree import Tree, WorkTree
 from aexp.workspace.store import RunRecord, RunStore
@@ -54,6 +56,8 @@ class Overview:
             without a remote.
         behind: commits of the upstream, as last fetched, that the branch lacks.
         damaged: runs here whose files are damaged, with the reason.
+        executions: the executions here that are neither Uploaded nor Aborted: of each its
+            ``state``, ``message``, ``message_at``, and whether it is ``lost``.
         cited: what findings cite and nobody else can see.
     """
 
@@ -76,6 +80,7 @@ class Overview:
     unpushed: int | None = None
     behind: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
+    executions: dict[str, dict[str, Json]] = field(default_factory=dict)
     cited: list[CitedGap] = field(default_factory=list)
 
 
@@ -127,9 +132,28 @@ def _look_at_runs(result: Overview, layout: Layout, ledger: Ledger) -> dict[str,
             result.unsealed[record.job_id] = reason
         if status == "running" and owner_state(store, record)[0] is Liveness.DEAD:
             result.lost.append(record.job_id)
+        if (open_one := _open_execution(record, record.job_id in result.lost)) is not None:
+            result.executions[record.job_id] = open_one
     result.here = dict(sorted(statuses.items()))
     result.cut_off = [job_id for job_id in pending(layout) if job_id not in result.failed]
     return unshared
+
+
+def _open_execution(record: RunRecord, lost: bool) -> dict[str, Json] | None:
+    """Return how an execution stands that is not over, None when it is, or when it is none."""
+    if not isinstance(record.statepoint.get(KEY), str):
+        return None
+    state = execution_status(record.document)
+    if state in (ExecutionStatus.Uploaded, ExecutionStatus.Aborted):
+        return None
+    known = record.document.get(KEY)
+    facts = known if isinstance(known, Mapping) else {}
+    return {
+        "state": state.value,
+        "message": facts.get("message"),
+        "message_at": facts.get("message_at"),
+        "lost": lost or is_lost(record),
+    }
 
 
 def _is_ours(layout: Layout, record: RunRecord) -> bool:

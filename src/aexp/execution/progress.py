@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from aexp.registry.remotes.base import Progress, Remote, Source
 from aexp.registry.remotes.places import blob_path
@@ -53,8 +53,6 @@ class UploadProgress:
 Callback: TypeAlias = Callable[[UploadProgress], None]
 """May be called from several threads, by one at a time."""
 
-NOBODY: Final[Label] = ("", "")
-
 
 class Watch:
     """Counts files and bytes, and tells the callback.
@@ -100,11 +98,9 @@ class Watch:
             )
         )
 
-    def done(self, files: int, size: int) -> None:
-        """Take note that it is all published."""
-        self._tell(
-            lambda now: UploadProgress("done", "", "", files, files, size, size, now.retries)
-        )
+    def arrived(self, phase: Phase, files: int, size: int) -> None:
+        """Take note that all files are there, and what comes now."""
+        self._tell(lambda now: UploadProgress(phase, "", "", files, files, size, size, now.retries))
 
     def _tell(self, change: Callable[[UploadProgress], UploadProgress]) -> None:
         with self._guard:

@@ -83,12 +83,13 @@ class Publication:
         stored = self._rows(rids)
         self._send_assets(stored)
         values = self._send_features(features)
-        self._watch.phase("publishing")
+        size = sum(row.size or 0 for row in stored)
+        self._watch.arrived("publishing", len(stored), size)
         outputs: list[Output] = [self._asset_output(row) for row in stored]
         outputs += [_feature_output(blob) for blob in values]
         self._make_visible(outputs)
         self._mark_published(rids, values)
-        self._watch.done(len(stored), sum(row.size or 0 for row in stored))
+        self._watch.arrived("done", len(stored), size)
         return self._paths(rids)
 
     def _rows(self, rids: Sequence[str]) -> list[StagedAsset]:

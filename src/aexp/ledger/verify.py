@@ -26,6 +26,7 @@ from aexp.ledger.workflows import read_workflows
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
 from aexp.model.ids import resolve_prefix
+from aexp.model.outputs import OUTPUTS, faults
 from aexp.model.sanitize import find_absolute_paths
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import GitTree, Tree, WorkTree
@@ -134,9 +135,22 @@ def _of_entry(layout: Layout, entry: LedgerEntry, path: str) -> Iterator[LedgerP
         more = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
         message = f"{pointers[0]}{more} holds a path of one machine"
         yield problem("ledger.unsanitized", message, "warning")
+    for fault in _wrong_outputs(entry):
+        yield problem("ledger.outputs_wrong", fault)
     for name in _damaged_parts(layout, entry):
         message = f"its part {name} is here, beside the run, and is not what the entry says"
         yield problem("ledger.attachment_damaged", message)
+
+
+def _wrong_outputs(entry: LedgerEntry) -> Iterator[str]:
+    """Yield what is wrong with the outputs that an entry lists (EXE-31).
+
+    An asset's id is made of its name; where the name is redacted, nothing can be proven of it.
+    """
+    for attempt in (entry, *entry.get("replicates", ())):
+        redacted = any(str(p).startswith("/outputs") for p in attempt.get("redacted") or ())
+        if OUTPUTS in attempt and not redacted:
+            yield from faults(entry["job_id"], attempt[OUTPUTS])
 
 
 def _without_pointers(entry: Mapping[str, Json]) -> dict[str, Json]:

@@ -210,6 +210,10 @@ CODES: Final[Mapping[str, CodeInfo]] = {
         "A part of an entry that was too large for it is here and is not what the entry says.",
         "bring the file back from a backup; `aexp ledger verify` reports this",
     ),
+    "ledger.outputs_wrong": _error(
+        "What an entry lists as published by an execution is not whole, or proves something else.",
+        "`aexp ledger backfill` on the machine that has the run; `aexp ledger verify` reports this",
+    ),
     "ledger.stray": _warning(
         "A file stands among the entries and is none.", "move it out of the ledger"
     ),

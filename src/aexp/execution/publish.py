@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from time import sleep
 from typing import TYPE_CHECKING
 
 from aexp.data.features import feature_blobs
@@ -133,7 +133,7 @@ def _how(
         raise UsageError(f"max_retries is {max_retries}", hint="give 0 for a single try")
     if not 0 <= retry_delay < float("inf"):
         raise UsageError(f"retry_delay is {retry_delay}", hint="give seconds from 0 on")
-    retry = Retry(max_retries, retry_delay, lambda seconds: time.sleep(seconds))
+    retry = Retry(max_retries, retry_delay, lambda seconds: sleep(seconds))
     return How(Limits(connect_s, answer_s, int(chunk_size)), retry)
 
 

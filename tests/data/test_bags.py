@@ -88,7 +88,8 @@ def test_files_after_the_list(digits: Layout, tmp_path: Path) -> None:
 def test_a_bag_is_read_again_and_mended(digits: Layout, tmp_path: Path) -> None:
     """EXE-07: every digest is verified, of a file that is there already too."""
     bag = bag_of(digits, tmp_path / "bag")
-    changed, gone, link = (bag.path / "data" / name for name in ("Image/a.png", "README.md", "empty.txt"))
+    names = ("Image/a.png", "README.md", "empty.txt")
+    changed, gone, link = (bag.path / "data" / name for name in names)
     changed.write_bytes(b"x" * 1000)
     gone.unlink()
     link.unlink()
@@ -178,7 +179,7 @@ def test_the_seeds_way_to_read_metrics_back(layout: Layout) -> None:
 
 
 def test_which_assets_are_taken(layout: Layout, tmp_path: Path) -> None:
-    """EXE-06: all of an execution, or single ones, beside files of a folder; each is told by its id."""
+    """EXE-06: all of an execution, or single ones, beside files of a folder, each with its id."""
     first = published(layout, 1, {"Model/a.pt": b"a", "Table/t.csv": b"t"})
     second = published(layout, 2, {"Model/b.pt": b"b", "Figure/f.png": b"f"})
     everything = add(layout, "all", None, "1.0.0", executions=[first[:8], second]).record
@@ -191,7 +192,7 @@ def test_which_assets_are_taken(layout: Layout, tmp_path: Path) -> None:
     }
     (model,) = (f for f in everything.files if f.path.endswith("b.pt"))
     folder = folder_of(tmp_path / "more", {"notes.txt": b"n"})
-    some = add(layout, "some", folder, "1.0.0", assets=[model.asset or "", model.asset or ""]).record
+    some = add(layout, "some", folder, "1.0.0", assets=[model.asset or ""] * 2).record
     assert some.files is not None
     assert [file.path for file in some.files] == [model.path, "notes.txt"]
 

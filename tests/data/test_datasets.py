@@ -27,7 +27,7 @@ from aexp.errors import (
 )
 from aexp.ledger.datasets import DatasetRecord, dataset_path, read_dataset
 from aexp.ledger.verify import verify_ledger
-from aexp.model.canonical import canonical_bytes
+from aexp.model.canonical import canonical_bytes, compact_bytes
 from aexp.model.dataset import (
     FileFacts,
     Version,
@@ -43,6 +43,7 @@ from aexp.repo import Layout, open_layout
 from tests.data.datasets import FILES, folder_of
 from tests.support.machines import Machine
 from tests.support.race import run_together
+
 
 @pytest.fixture
 def layout(installed_repo: Machine) -> Layout:
@@ -65,7 +66,7 @@ def everything(layout: Layout) -> set[str]:
 
 
 def test_a_folder_becomes_a_dataset(layout: Layout, data: Path) -> None:
-    """EXE-06: a content-addressed, versioned file list; bytes in the registry, facts in the ledger."""
+    """EXE-06: a content-addressed, versioned file list; its bytes are in the registry."""
     done = add(layout, "digits", data, "1.0.0", description="Handwritten *digits*")
 
     assert done.created
@@ -166,7 +167,7 @@ def test_two_clones_write_the_same_record(
 def test_content_that_is_there_keeps_its_bytes_here(
     layout: Layout, data: Path, tmp_path: Path, clone: Callable[..., Machine]
 ) -> None:
-    """EXE-06: who has the files already needs no remote: adding them again brings the bytes here."""
+    """EXE-06: who has the files needs no remote: adding them again brings the bytes here."""
     add(layout, "digits", data, "1.0.0")
     there = open_layout(clone(layout.root, tmp_path / "other").path)
     ledger = ".aexp/ledger/datasets/digits/1.0.0.json"
@@ -271,7 +272,11 @@ def test_a_file_that_cannot_be_read(
 ) -> None:
     """EXE-06: told before anything is stored."""
     real = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: "b.png" not in str(path) and real(path, mode))
+
+    def access(path: Path, mode: int) -> bool:
+        return path.name != "b.png" and real(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
     before = everything(layout)
     with pytest.raises(UsageError, match=r"'Image/b\.png' cannot be read"):
         add(layout, "digits", data, "1.0.0")
@@ -421,7 +426,7 @@ def test_a_record_cannot_lead_out_of_the_folder(layout: Layout, data: Path, path
     record = add(layout, "digits", data, "1.0.0").record
     assert record.files is not None
     files = [{**file.to_json(), "path": path} for file in record.files[:1]]
-    listed = b"".join(json.dumps(f, sort_keys=True, separators=(",", ":")).encode() + b"\n" for f in files)
+    listed = b"".join(compact_bytes(file) + b"\n" for file in files)
     changed(
         layout,
         record,

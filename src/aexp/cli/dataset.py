@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -230,7 +231,10 @@ def verify(
     records = _records(layout, datasets or [])
     registry = open_registry(layout, root)
     with ByteProgress("verifying", sum(record.size for record in records)) as progress:
-        done = [run_verify(layout, one, registry=registry, progress=progress.add) for one in records]
+        done = [
+            run_verify(layout, record, registry=registry, progress=progress.add)
+            for record in records
+        ]
     if format == "json":
         say_json([_verified_json(one) for one in done])
     else:
@@ -313,7 +317,7 @@ def download(
         bag = lookup(layout, record.name).download_dataset_bag(
             str(record.version),
             materialize=not metadata_only,
-            target=None if output is None else output.absolute(),
+            target=None if output is None else Path(os.path.abspath(output)),
             registry=open_registry(layout, root),
             supply=Supply(remote, reporter),
         )

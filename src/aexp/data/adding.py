@@ -246,7 +246,8 @@ def _bring_assets(
 
 def _taken(record: DatasetRecord, free: Version) -> UsageError:
     return UsageError(
-        f"the dataset {record.label} is there already with other content, and versions never change",
+        f"the dataset {record.label} is there already with other content, and versions never"
+        " change",
         hint=f"add this content as another version: --version {free}",
     )
 
@@ -263,7 +264,7 @@ def _check_case(name: str, known: Iterable[str]) -> None:
 
 
 def _check_place(layout: Layout, registry: Registry, path: Path | None) -> None:
-    """Check that a folder does not hold the repository's own records, which change while it is read."""
+    """Check that a folder does not hold the repository's own records: they change meanwhile."""
     if path is None:
         return
     here = path.resolve()

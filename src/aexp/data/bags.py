@@ -204,7 +204,8 @@ def _materialize(
     supply: Supply,
 ) -> None:
     what = f"dataset {record.label}"
-    wrong = [file for file in files if not is_sound(folder / PAYLOAD / file.path, file.digest, file.size)]
+    place = folder / PAYLOAD
+    wrong = [file for file in files if not is_sound(place / file.path, file.digest, file.size)]
     if not wrong:
         return
     blobs = blobs_of(wrong)
@@ -215,7 +216,7 @@ def _materialize(
     else:
         bring(layout, registry, what, blobs, supply=supply)
     for file in wrong:
-        target = folder / PAYLOAD / file.path
+        target = place / file.path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -288,7 +289,7 @@ def _tags(files: Sequence[FileFacts]) -> Iterator[tuple[str, bytes]]:
 def _check_folder(folder: Path, info: bytes) -> None:
     """Check that a bag can be made in a folder without harm to anything that is in it."""
     try:
-        there = [name for name in os.listdir(folder) if not name.endswith(TEMP_SUFFIX)]
+        there = [path for path in folder.iterdir() if path.suffix != TEMP_SUFFIX]
     except FileNotFoundError:
         return
     except OSError as error:

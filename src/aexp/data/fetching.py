@@ -1,4 +1,4 @@
-"""Bytes that an execution or a dataset needs, brought here from the remote when they are not (EXE-07)."""
+"""Bytes that are needed here, brought from the remote when they are not here (EXE-07)."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def place(registry: Registry, blob: Blob, target: Path) -> None:
     """
     temp = target.with_name(f"{target.name[:40]}.{os.urandom(6).hex()}{TEMP_SUFFIX}")
     try:
-        with open(registry.path(blob.digest), "rb", buffering=0) as source:
+        with registry.path(blob.digest).open("rb", buffering=0) as source:
             try:
                 with temp.open("x+b", buffering=0) as copy:
                     found, size = copy_hashed(source, copy.fileno(), None)
@@ -126,7 +126,7 @@ def place(registry: Registry, blob: Blob, target: Path) -> None:
                         f"the blob {blob.digest} is damaged here",
                         hint="see `aexp registry verify`",
                     )
-                os.replace(temp, target)
+                temp.replace(target)
             except BaseException:
                 temp.unlink(missing_ok=True)
                 raise

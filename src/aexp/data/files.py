@@ -52,6 +52,10 @@ class Source:
     changed_ns: int
 
 
+_Identity = tuple[int, int]
+"""The device and the inode of a folder."""
+
+
 @dataclass
 class _Walk:
     """One look at a folder."""
@@ -96,7 +100,7 @@ def scan(path: Path, *, follow_links: bool = False) -> list[Source]:
     return sorted(walk.found, key=lambda source: source.path)
 
 
-def _walk_folder(walk: _Walk, folder: Path, above: str, inside: tuple[tuple[int, int], ...]) -> None:
+def _walk_folder(walk: _Walk, folder: Path, above: str, inside: tuple[_Identity, ...]) -> None:
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -125,7 +129,7 @@ def _walk_folder(walk: _Walk, folder: Path, above: str, inside: tuple[tuple[int,
             _walk_folder(walk, Path(entry.path), f"{name}/", (*inside, _identity(found)))
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
+def _identity(found: os.stat_result) -> _Identity:
     return found.st_dev, found.st_ino
 
 

@@ -1,4 +1,4 @@
-"""The declared inputs of an execution: resolved when it is created, fetched and verified before it works.
+"""Declared inputs: resolved when an execution is created, verified before it works.
 
 What is recorded names versions and digests, so that what is fetched later, on whatever machine, is
 what was meant (EXE-05, EXE-07).

@@ -74,9 +74,7 @@ def verify(
     return Verified(record, tuple(lost), tuple(damaged), size)
 
 
-def _hashes_of(
-    registry: Registry, file: FileFacts, progress: Progress
-) -> tuple[str, str] | None:
+def _hashes_of(registry: Registry, file: FileFacts, progress: Progress) -> tuple[str, str] | None:
     """Return SHA-256 and MD5 of a blob, None when it is not there."""
     path = registry.path(file.digest)
     try:

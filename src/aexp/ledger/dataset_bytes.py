@@ -1,4 +1,4 @@
-"""The bytes of datasets: what keeps them in the registry, and what is pushed and pulled (EXE-06)."""
+"""The bytes of datasets: what keeps them in the registry, what is pushed and pulled (EXE-06)."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def encode_dataset(
 def write_dataset(
     layout: Layout, name: str, version: Version, data: bytes
 ) -> tuple[DatasetRecord, bool]:
-    """Write the record of a version unless it is there; return what stands there now, and if it is new.
+    """Write the record of a version; return what stands there then, and whether it is new.
 
     Raises:
         StorageError: the disk refused.

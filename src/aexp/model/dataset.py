@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from aexp.errors import CorruptDataError, UsageError
@@ -207,7 +208,7 @@ def in_order(files: Iterable[FileFacts]) -> tuple[FileFacts, ...]:
     ordered = tuple(sorted(files, key=lambda file: file.path))
     paths = {file.path for file in ordered}
     if len(paths) < len(ordered):
-        doubled = next(a.path for a, b in zip(ordered, ordered[1:], strict=False) if a.path == b.path)
+        doubled = next(a.path for a, b in pairwise(ordered) if a.path == b.path)
         raise CorruptDataError(f"{doubled!r} is listed twice")
     for file in ordered:
         above = file.path

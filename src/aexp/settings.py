@@ -46,6 +46,7 @@ class SchedulerEnvironment:
     job_id: str
     restart_count: int
     step_id: str = ""
+    cluster: str = ""
 
 
 _GIT_KEPT = (
@@ -77,7 +78,8 @@ def scheduler_environment(environ: Mapping[str, str] | None = None) -> Scheduler
     env = os.environ if environ is None else environ
     job = env.get("SLURM_JOB_ID", "")
     restarts = _int(env.get("SLURM_RESTART_COUNT"))
-    return SchedulerEnvironment(job, restarts, env.get("SLURM_STEP_ID", ""))
+    step, cluster = env.get("SLURM_STEP_ID", ""), env.get("SLURM_CLUSTER_NAME", "")
+    return SchedulerEnvironment(job, restarts, step, cluster if job else "")
 
 
 def slurm_tasks(environ: Mapping[str, str] | None = None) -> int:
@@ -156,6 +158,12 @@ def dirty_is_allowed(environ: Mapping[str, str] | None = None) -> bool:
     """Return whether nothing is to be said about uncommitted changes (EXE-03)."""
     env = os.environ if environ is None else environ
     return env.get(ALLOW_DIRTY, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def jupyter_path_with(folder: str) -> dict[str, str]:
+    """Return the variable that lets Jupyter look into ``folder`` before all other places."""
+    known = os.environ.get("JUPYTER_PATH")
+    return {"JUPYTER_PATH": f"{folder}{os.pathsep}{known}" if known else folder}
 
 
 @contextmanager

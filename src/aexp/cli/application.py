@@ -39,6 +39,8 @@ PANELS: dict[str, dict[str, tuple[str, ...]]] = {
         "run_queued": ("run-queued",),
     },
     "Executions and data": {
+        "exec": ("exec", "exec-notebook"),
+        "execution": ("execution", "runs"),
         "dataset": ("dataset",),
         "feature": ("feature",),
         "asset": ("asset",),

@@ -30,7 +30,9 @@ class DirtyFacts:
     diff: str | None = None
 
 
-def check_dirty(layout: Layout, *, code: CodeState | None = None, stacklevel: int = 1) -> DirtyFacts:
+def check_dirty(
+    layout: Layout, *, code: CodeState | None = None, stacklevel: int = 1
+) -> DirtyFacts:
     """Return what is not committed, and warn of it, unless the user or the settings say otherwise.
 
     ``AEXP_ALLOW_DIRTY=true`` silences the warning; what is found is returned all the same.

@@ -19,12 +19,14 @@ from aexp.repo import Layout
 NOTEBOOK_SUFFIX: Final = ".ipynb"
 _OURS: Final = Path(aexp.__file__).parent
 _OTHERS: Final = tuple(
-    Path(found) for name in ("stdlib", "purelib", "platlib", "scripts") if (found := sysconfig.get_path(name))
+    Path(found)
+    for name in ("stdlib", "purelib", "platlib", "scripts")
+    if (found := sysconfig.get_path(name))
 )
 
 
 def find_script(layout: Layout) -> Path | None:
-    """Return the file whose code is running: a notebook's, else a script's; None when there is none.
+    """Return the file whose code is running: a notebook, else a script; None when there is none.
 
     Of the files on the call stack it is the outermost one in the repository, so that a helper
     which several scripts share is not taken for their workflow.

@@ -164,7 +164,9 @@ def _relative(layout: Layout, path: Path) -> str:
 def _version(layout: Layout, commit: str | None) -> str | None:
     if commit is None:
         return None
-    told = Git(layout.root).run("describe", "--tags", "--always", "--abbrev=12", commit, check=False)
+    told = Git(layout.root).run(
+        "describe", "--tags", "--always", "--abbrev=12", commit, check=False
+    )
     return told.text or commit
 
 

@@ -1,0 +1,1 @@
+"""What `aexp exec` composes: each module stores the options of one group."""

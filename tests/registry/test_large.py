@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aexp.errors import StorageError
 from aexp.registry import Registry
 from tests.registry.holding import leftovers
 from tests.support.machines import checkout_environ
@@ -95,3 +97,47 @@ def test_two_gibibytes(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     assert registry.size(digest) == size
     assert leftovers(registry.root) == []
+
+
+@pytest.mark.parametrize("refusal", [None, errno.EXDEV, errno.EOPNOTSUPP])
+def test_a_file_is_the_same_whether_or_not_the_kernel_copies_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int | None
+) -> None:
+    """REG-04: where the kernel cannot copy between two files, they are read and written here."""
+    content = os.urandom(1 << 20) * 5 + b"end"
+    (tmp_path / "model.bin").write_bytes(content)
+    asked: list[int] = []
+    real = os.copy_file_range
+
+    def copy(*args: int) -> int:
+        asked.append(args[2])
+        if refusal is not None:
+            raise OSError(refusal, os.strerror(refusal))
+        return real(*args)
+
+    monkeypatch.setattr(os, "copy_file_range", copy)
+    done: list[int] = []
+    registry = Registry(tmp_path / "registry")
+    blob = registry.put_file(tmp_path / "model.bin", progress=done.append)
+    assert asked
+    assert blob.digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert blob.size == sum(done) == len(content)
+    assert registry.path(blob.digest).read_bytes() == content
+
+
+def test_a_disk_that_is_full_while_the_kernel_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REG-04: the error is the disk's, one line, and nothing is left in the registry."""
+    (tmp_path / "model.bin").write_bytes(bytes(1 << 23))
+
+    def copy(*args: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "copy_file_range", copy)
+    registry = Registry(tmp_path / "registry")
+    registry.initialise()
+    with pytest.raises(StorageError, match="No space left"):
+        registry.put_file(tmp_path / "model.bin")
+    assert list(registry.blobs()) == []
+    assert not any((registry.root / "tmp").iterdir())

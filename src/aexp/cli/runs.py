@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +23,7 @@ from aexp.cli.options import (
 from aexp.cli.output import note, say, say_json, table, within
 from aexp.errors import PartialFailureError
 from aexp.model.attachment import Attachment
+from aexp.model.packed import pack
 from aexp.model.status import RETRACTED, check_status
 from aexp.repo import open_layout
 
@@ -159,7 +160,7 @@ def list_runs(
     if not views:
         say("no runs")
         return
-    points = [_flat(view.statepoint) for view in views]
+    points = [view.statepoint for view in views]
     metrics: dict[bytes, str] = {}
     table(
         ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
@@ -199,72 +200,56 @@ def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:
     return text
 
 
-def _point_texts(points: list[dict[str, Any]]) -> list[str]:
+def _point_texts(points: list[Mapping[str, Any]]) -> list[str]:
     """Return what tells state points apart, as text; equal values are written out once."""
-    columns: list[list[str]] = []
-    for key in sorted(_worth_showing(points)):
+    from aexp.model.statepoint import RESERVED
+
+    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else RESERVED
+    columns = sorted(_columns_of(points, hidden, "", len(points) == 1))
+    if len(columns) < 2:
+        return [text or "-" for text in columns[0][1]] if columns else ["-"] * len(points)
+    texts = zip(*(column for _, column in columns), strict=True)
+    return [" ".join(filter(None, row)) or "-" for row in texts]
+
+
+def _columns_of(
+    points: Sequence[Mapping[str, Any]], hidden: Collection[str], above: str, all_of_them: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the keys that tell state points apart, dotted, each with its texts."""
+    for key in set().union(*points).difference(hidden):
         values = [point.get(key, _ABSENT) for point in points]
-        if len(points) > 1 and _are_same(values):
+        tokens = _tokens(values)
+        known = dict(zip(tokens, values, strict=True))
+        if len(known) == 1 and not all_of_them:
             continue
-        if len(kinds := set(map(type, values))) == 1 and kinds <= _PLAIN:
-            texts = {value: f"{key}={_short(value)}" for value in set(values)}
-            columns.append(list(map(texts.__getitem__, values)))
-            continue
-        known: dict[object, str] = {}
-        column = []
-        for value in values:
-            kind = type(value)
-            token = (kind, value) if kind in _PLAIN else repr(value)
-            text = known.get(token)
-            if text is None:
-                text = known[token] = "" if value is _ABSENT else f"{key}={_short(value)}"
-            column.append(text)
-        columns.append(column)
-    if not columns:
-        return ["-"] * len(points)
-    if len(columns) == 1:
-        return [text or "-" for text in columns[0]]
-    return [" ".join(filter(None, texts)) or "-" for texts in zip(*columns, strict=True)]
+        name = above + key
+        nested = [value if type(value) is dict else _NOTHING for value in known.values()]
+        if any(nested):
+            inner = [value if type(value) is dict else _NOTHING for value in values]
+            yield from _columns_of(inner, (), f"{name}.", all_of_them)
+        texts = {
+            token: "" if value is _ABSENT or inside else f"{name}={_short(value)}"
+            for (token, value), inside in zip(known.items(), nested, strict=True)
+        }
+        if any(texts.values()):
+            yield name, list(map(texts.__getitem__, tokens))
+
+
+def _tokens(values: list[Any]) -> list[Any]:
+    """Return for each value what is equal for those that are written in the same way."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= _PLAIN:
+        return values
+    return [value if value is _ABSENT else pack(value) for value in values]
 
 
 _ABSENT = object()
-_PLAIN = frozenset({int, str, float, bool})
+_NOTHING: dict[str, Any] = {}
+_PLAIN = frozenset({int, str, bool})
 
 
 def _began(view: RunView) -> str:
     return view.began or view.created
-
-
-def _worth_showing(points: list[dict[str, Any]]) -> set[str]:
-    """Return the state point keys that are not aexp's own."""
-    from aexp.model.statepoint import RESERVED
-
-    keys: set[str] = set().union(*points)
-    return keys - ({*RESERVED, "session"} if "session_run" in keys else RESERVED)
-
-
-def _are_same(values: list[Any]) -> bool:
-    """Return whether there is one value only."""
-    first, kinds = values[0], set(map(type, values))
-    if len(kinds) > 1 or first is _ABSENT:
-        return False
-    if kinds <= {int, str, bool}:
-        return values.count(first) == len(values)
-    text = repr(first)
-    return all(repr(value) == text for value in values)
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return nested values under dotted keys, as ``--sp`` takes them."""
-    if dict not in set(map(type, values.values())):  # nearly always
-        return {above + key: value for key, value in values.items()} if above else dict(values)
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if type(value) is dict and value:
-            found.update(_flat(value, f"{above}{key}."))
-        else:
-            found[above + key] = value
-    return found
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

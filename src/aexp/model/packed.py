@@ -9,6 +9,7 @@ import msgspec
 
 from aexp.model.canonical import Json
 
+_decode: Final = msgspec.msgpack.Decoder().decode
 _OTHERWISE: Final = b"\xc1"
 """A first byte that MessagePack never has: JSON follows."""
 
@@ -29,4 +30,4 @@ def unpack(data: bytes) -> Json:
         return None
     if data[:1] == _OTHERWISE:
         return json.loads(data[1:])
-    return msgspec.msgpack.decode(data)
+    return _decode(data)

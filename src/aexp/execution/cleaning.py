@@ -92,7 +92,7 @@ def _reason(record: ExecutionRecord, state: State) -> str | None:
         return f"it is {record.status.value}, not Uploaded"
     staged = len(state.assets("pending", "stored", "uploaded")) + len(state.features("pending"))
     if staged:
-        return f"{staged} staged outputs are not published"
+        return f"not everything that is staged is published: {staged} left"
     if (owner := publishing(state)) is not None:
         return f"it is being published by {owner.describe()}"
     return None

@@ -11,7 +11,7 @@ from typing import Final
 from aexp.errors import StagedOutputError
 from aexp.execution.kinds import Kinds, kinds_of
 from aexp.execution.manifest import NAME as MANIFEST_NAME
-from aexp.execution.placing import make_link
+from aexp.execution.placing import leads_to, make_link
 from aexp.execution.state import ASSETS_DIR, StagedAsset, State
 from aexp.storage.atomic import TEMP_SUFFIX
 from aexp.storage.seen import compare, look
@@ -93,11 +93,9 @@ def _link_problem(row: StagedAsset, path: Path) -> str | None:
         return f"was changed after it was registered, at {source}"
     if verdict == "gone":
         return None if row.state != "pending" else f"is gone from {source}"
-    if not path.is_symlink():
-        if path.exists():
-            return "was written to staging in the place of the link to what was registered"
-        make_link(path, source)
-    elif path.readlink() != source:
+    if path.exists() and not path.is_symlink():
+        return "was written to staging in the place of the link to what was registered"
+    if not leads_to(path, source):
         make_link(path, source)
     return None
 

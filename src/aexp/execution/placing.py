@@ -145,7 +145,8 @@ def _stage_link(place: _Place, source: Path) -> AssetFilePath:
     there = place.there()
     if there is not None and _is_unchanged(there, "link", source):
         row = place.register(there, "link", there.source, there.seen)
-        if not os.path.lexists(place.path):
+        if row.state != "published" and not leads_to(place.path, source):
+            _check_loss(place, there, source)
             make_link(place.path, source)
         return place.given(row)
     if there is not None:
@@ -209,6 +210,11 @@ def _temp_link(path: Path, source: Path) -> Path | None:
     return temp
 
 
+def leads_to(path: Path, source: Path) -> bool:
+    """Return whether ``path`` is a link to ``source``, whether or not that is there."""
+    return path.is_symlink() and path.readlink() == source
+
+
 def make_link(path: Path, source: Path) -> None:
     """Make a link in staging that is missing, or leads elsewhere.
 
@@ -242,7 +248,7 @@ def _is_unchanged(there: StagedAsset, kind: Kind, source: Path) -> bool:
 
 def _check_loss(place: _Place, there: StagedAsset | None, source: Path) -> None:
     """Raise when a file that was written into staging would go for another one."""
-    is_ours = there is not None and there.kind in ("link", "copy")
+    is_ours = there is not None and there.kind == "copy"
     if is_ours or place.path.is_symlink() or not place.path.exists():
         return
     size = place.path.stat().st_size

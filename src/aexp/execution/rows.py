@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from aexp.errors import NewerSchemaError
-from aexp.model.canonical import Json, compact_bytes
+from aexp.model.canonical import Json, compact_bytes, decode_json
 
 FORMAT: Final = 1
 
@@ -180,7 +179,7 @@ def _asset(row: tuple[Any, ...]) -> StagedAsset:
     rid, asset, name, kind, source, types, metadata, description, *rest = row
     return StagedAsset(
         rid, asset, name, kind, None if source is None else os.fsdecode(source),
-        tuple(json.loads(types)), json.loads(metadata), description, *rest,
+        tuple(decode_json(types)), decode_json(metadata), description, *rest,
     )  # fmt: skip
 
 
@@ -188,7 +187,7 @@ def read_feature(row: tuple[Any, ...]) -> StagedFeature:
     """Return a row of :data:`FEATURE_COLUMNS` as a value."""
     id_, target, feature, record, columns, state, digest = row
     return StagedFeature(
-        id_, target, feature, json.loads(record), tuple(json.loads(columns)),
+        id_, target, feature, decode_json(record), tuple(decode_json(columns)),
         cast(FeatureState, state), digest,
     )  # fmt: skip
 
@@ -206,4 +205,4 @@ def put_fact(connection: Any, key: str, value: Json) -> None:
 def read_fact(connection: Any, key: str) -> Json:
     """Return what :func:`put_fact` wrote, None when nothing was."""
     row = connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-    return None if row is None else json.loads(row[0])
+    return None if row is None else decode_json(row[0])

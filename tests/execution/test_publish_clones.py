@@ -210,9 +210,8 @@ def test_pruning_a_run_and_what_it_published(two: TwoMachines) -> None:
     execution = ended_execution(two.cluster, MANY)
     execution.upload_execution_outputs()
     rid, registry = execution.execution_rid, registry_of(two.cluster)
-    said = two.cluster.aexp_fast(
-        "registry", "gc", "--explain", digest(MANY["Image/007.png"])
-    ).stdout
+    one = digest(MANY["Image/007.png"])
+    said = two.cluster.aexp_fast("registry", "gc", "--explain", one).stdout
     assert f"outputs of run {rid[:8]}" in said
     two.cluster.aexp_fast("registry", "prune", rid, "--delete")
     assert registry.refs() == []

@@ -221,7 +221,7 @@ def _curves(state: State, row: StagedAsset) -> dict[str, _Points]:
     return curves
 
 
-def _is_step(value: float | None) -> bool:
+def _is_step(value: object) -> bool:
     return isinstance(value, int) and abs(value) < 2**63
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 from aexp.data.specs import DatasetSpec
 from aexp.errors import AexpError, InvalidTransitionError, RunClosedError
@@ -15,7 +15,13 @@ from aexp.execution.configuration import ExecutionConfiguration
 from aexp.execution.opening import Opened, opened
 from aexp.execution.status import change, only_created
 from aexp.model.canonical import Json
-from aexp.model.execution import KEY, ExecutionStatus, check_execution_step, execution_status
+from aexp.model.execution import (
+    KEY,
+    ExecutionStatus,
+    check_execution_step,
+    check_state,
+    execution_status,
+)
 from aexp.process import deferred_signals
 from aexp.repo import Layout
 from aexp.runs.lifecycle import Terminated, how_it_ended
@@ -25,6 +31,7 @@ from aexp.workspace.store import RunStore
 
 if TYPE_CHECKING:
     from aexp.execution.asset_path import AssetFilePath
+    from aexp.execution.execution import Execution
     from aexp.execution.repository import Repository
     from aexp.execution.state import State
     from aexp.recording.current import ActiveRun
@@ -61,7 +68,7 @@ class Life:
         self.execution_rid = execution_rid
         self.state = state
         self.configuration = configuration
-        self._force = force
+        self.force = force
         self._sealing: ActiveAttempt | None = None
         self._left: ActiveAttempt | None = None
 
@@ -203,6 +210,11 @@ class Life:
                 self._end(*how)
         except Terminated as late:
             error = late  # it came while the end was written, and waited
+        except (AexpError, OSError) as second:
+            if error is None:
+                raise
+            # What ended the work must not be hidden by what could not be written of it (trap 46).
+            error.add_note(f"nor could its end be recorded: {one_line_of(second, self.layout)}")
         finally:
             goes_on.leave()
         if isinstance(error, Terminated) and goes_on.is_signal_ours:
@@ -262,7 +274,8 @@ class Life:
         from aexp.execution.metrics import log_metrics_of
 
         try:
-            log_metrics_of(self)
+            log_metrics_of(cast("Execution", self))
+            self.state.write_manifest()  # exact at the end, also after many registrations
             left = strays(self.working_dir, self.state)
         except (AexpError, OSError, ValueError) as error:
             # The work has ended the way it has; what is missing beside it must not change that.
@@ -304,12 +317,13 @@ class Life:
             message: what is shown beside it.
 
         Raises:
+            UsageError: there is no such state.
             InvalidTransitionError: the table does not allow the step, another process was faster,
                 or something that is staged is not published yet; nothing was changed.
             RunBusyError: another live process runs it.
             StorageError: the disk refused.
         """
-        new = ExecutionStatus(status)
+        new = check_state(status)
         seen = self.status
         check_execution_step(seen, new)
         if new is _S.Running and seen is _S.Created:
@@ -321,7 +335,7 @@ class Life:
         if new is not seen and seen is _S.Running and (goes_on is None or not goes_on.has_block):
             self._end_by_hand(new, message)
             return
-        change(self.store, self.execution_rid, new, message=message, expect=seen, force=self._force)
+        change(self.store, self.execution_rid, new, message=message, expect=seen, force=self.force)
 
     def _end_by_hand(self, new: ExecutionStatus, message: str) -> None:
         from aexp.execution.resume import seal
@@ -335,7 +349,7 @@ class Life:
             new,
             message=message,
             expect=_S.Running,
-            force=self._force,
+            force=self.force,
         )
         if goes_on is None:
             seal(self)

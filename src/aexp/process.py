@@ -58,6 +58,7 @@ def describe_process(pid: int) -> Owner:
         start_time=_own_start_time(pid) if pid == os.getpid() else process_start_time(pid),
         scheduler_job=scheduler.job_id,
         scheduler_restart=scheduler.restart_count,
+        scheduler_cluster=scheduler.cluster,
     )
 
 

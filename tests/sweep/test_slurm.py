@@ -20,6 +20,7 @@ import pytest
 
 from aexp.errors import MissingExtraError, SweepConfigError
 from aexp.repo import open_layout
+from aexp.runs import slurm as runs_slurm
 from aexp.sweep.backends import slurm_queue
 from aexp.sweep.backends.base import open_pool
 from aexp.sweep.backends.slurm import SlurmPool, _seconds
@@ -429,7 +430,7 @@ def test_a_machine_without_slurm(installed_repo: Machine, monkeypatch: pytest.Mo
 def test_what_slurm_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """SWP-13: lines of `squeue`, ids of arrays, an answer that does not come."""
     said = "12_0|RUNNING|None|ab\n12_1|PENDING|Resources|ab\n13|TIMEOUT|TimeLimit|(null)\n\n"
-    monkeypatch.setattr(slurm_queue, "_ask", _answering(said))
+    monkeypatch.setattr(slurm_queue, "ask", _answering(said))
     states = slurm_queue.jobs_named({"aexp-x"})
     assert [(s.job, s.active, s.comment) for s in states.values()] == [
         ("12_0", True, "ab"),
@@ -439,7 +440,7 @@ def test_what_slurm_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert states["13"].ending() == ("Walltime", "Slurm ended the job at its time limit (13)")
     assert slurm_queue.jobs_named(set()) == {}
     shown = "JobId=15 ArrayJobId=12 ArrayTaskId=1 JobName=a JobState=COMPLETING Reason=TimeLimit\n"
-    monkeypatch.setattr(slurm_queue, "_ask", _answering(shown))
+    monkeypatch.setattr(runs_slurm, "ask", _answering(shown))
     for name in ("15", "12_1"):
         state = slurm_queue.one_job(name)
         assert state is not None and state.active
@@ -448,4 +449,4 @@ def test_what_slurm_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _answering(text: str) -> Callable[..., str]:
-    return lambda *command: text
+    return lambda *command, **options: text

@@ -29,6 +29,7 @@ class Owner:
         start_time: when the process started, in the platform's own unit, as text.
         scheduler_job: the Slurm job, or empty.
         scheduler_restart: how many times Slurm has restarted that job.
+        scheduler_cluster: the name of the cluster whose job that is, or empty.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Owner:
     start_time: str
     scheduler_job: str = ""
     scheduler_restart: int = 0
+    scheduler_cluster: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """Return the record as JSON."""
@@ -57,6 +59,7 @@ class Owner:
                 start_time=str(value.get("start_time", "")),
                 scheduler_job=str(value.get("scheduler_job", "")),
                 scheduler_restart=int(value.get("scheduler_restart", 0)),
+                scheduler_cluster=str(value.get("scheduler_cluster", "")),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             return None

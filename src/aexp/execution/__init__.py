@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from aexp.execution.asset_path import AssetFilePath as AssetFilePath
     from aexp.execution.configuration import ExecutionConfiguration as ExecutionConfiguration
     from aexp.execution.execution import Execution as Execution
+    from aexp.execution.hydra_configs import create_model_config as create_model_config
+    from aexp.execution.in_notebook import notebook_execution as notebook_execution
     from aexp.execution.kinds import ExecMetadataType as ExecMetadataType
     from aexp.execution.kinds import MLAsset as MLAsset
+    from aexp.execution.multirun import multirun_config as multirun_config
     from aexp.execution.progress import UploadProgress as UploadProgress
     from aexp.execution.records import ExecutionRecord as ExecutionRecord
     from aexp.execution.repository import Repository as Repository
@@ -41,6 +44,9 @@ _PUBLIC = {
     "Repository": "aexp.execution.repository",
     "UploadProgress": "aexp.execution.progress",
     "Workflow": "aexp.execution.workflow",
+    "create_model_config": "aexp.execution.hydra_configs",
+    "multirun_config": "aexp.execution.multirun",
+    "notebook_execution": "aexp.execution.in_notebook",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aexp.errors import UsageError
 from aexp.execution.configuration import ExecutionConfiguration
+from aexp.execution.dirty import refuse_dirty
 from aexp.execution.execution import Execution
 from aexp.execution.provenance import capture, keep
 from aexp.execution.state import State
@@ -50,6 +51,7 @@ def create_execution(
     Raises:
         UsageError: there is no workflow; nothing was made.
         NotFoundError: an input or the experiment does not exist; nothing was made.
+        DirtyTreeError: there are uncommitted changes, and ``aexp.yaml`` refuses them.
         GitError: the state of the code cannot be read.
         StorageError: the disk refused.
     """
@@ -65,6 +67,7 @@ def create_execution(
     given = configuration.model_copy(update={"workflow": chosen})
     inputs = resolve_inputs(repo, given)
     code = None if layout.git_dir is None else code_state(layout)
+    refuse_dirty(layout, code)
     planned = plan_run(
         layout,
         experiment_id,

@@ -51,23 +51,36 @@ def check_dirty(
     """
     if layout.git_dir is None:
         return DirtyFacts()
-    refuse = _refuses(layout)
     code = code or code_state(layout)
-    facts = DirtyFacts(code.dirty, code.paths, code.diff)
-    if not facts.dirty:
-        return facts
-    named = ", ".join(facts.files[:SHOWN])
-    more = f" and {len(facts.files) - SHOWN} more" if len(facts.files) > SHOWN else ""
-    if refuse:
-        raise DirtyTreeError(f"uncommitted changes: {named}{more}; {SETTINGS_REL} refuses them")
-    if not settings.dirty_is_allowed():
+    refuse_dirty(layout, code)
+    if code.dirty and not settings.dirty_is_allowed():
         warnings.warn(
-            f"uncommitted changes: {named}{more}; that there are some is recorded, but the last"
+            f"uncommitted changes: {_named(code)}; that there are some is recorded, but the last"
             " commit is not the code that runs",
             DirtyTreeWarning,
             stacklevel=stacklevel + 1,
         )
-    return facts
+    return DirtyFacts(code.dirty, code.paths, code.diff)
+
+
+def refuse_dirty(layout: Layout, code: CodeState | None) -> None:
+    """Refuse code that is not committed, where the settings say so (EXE-03).
+
+    Args:
+        layout: the repository.
+        code: the state of the code; None outside git.
+
+    Raises:
+        DirtyTreeError: there are uncommitted changes, and ``aexp.yaml`` refuses them.
+        CorruptDataError: ``aexp.yaml`` says something else of ``executions.dirty``.
+    """
+    if _refuses(layout) and code is not None and code.dirty:
+        raise DirtyTreeError(f"uncommitted changes: {_named(code)}; {SETTINGS_REL} refuses them")
+
+
+def _named(code: CodeState) -> str:
+    more = f" and {len(code.paths) - SHOWN} more" if len(code.paths) > SHOWN else ""
+    return ", ".join(code.paths[:SHOWN]) + more
 
 
 def _refuses(layout: Layout) -> bool:

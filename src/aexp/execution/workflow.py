@@ -89,7 +89,7 @@ def create_workflow(
         )
     code = None if layout.git_dir is None else code_state(layout)
     facts = check_dirty(layout, code=code, stacklevel=stacklevel + 1)
-    found = find_script(layout) if script is None else Path(layout.root, script)
+    found = find_script(layout) if script is None else _given(layout, Path(script))
     commit = code.commit if code is not None else None
     if checksum is not None:
         checksum = check_checksum(checksum)
@@ -153,6 +153,11 @@ def add_workflow(layout: Layout, workflow: Workflow, *, stacklevel: int = 1) -> 
         description=record.description,
         checksum=record.checksum,
     )
+
+
+def _given(layout: Layout, script: Path) -> Path:
+    """Return a script that was named from the working directory, or from the root."""
+    return script.absolute() if script.exists() else layout.root / script
 
 
 def _relative(layout: Layout, path: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aexp.errors import AexpError, CorruptDataError
 from aexp.ledger.judge import entry_job_id, judge
+from aexp.ledger.workflow_record import either_workflow
 from aexp.model.canonical import decode_json
 from aexp.model.entry import Parts, encode_entry, merge, put_together, take_apart
 from aexp.repo import LEDGER_DIR_REL
@@ -82,8 +83,9 @@ def merge_files(base: bytes | None, ours: bytes, theirs: bytes, path: str) -> Me
 
     A run's entry becomes the union of both (:func:`aexp.model.entry.merge`), whatever the base
     held. A side that is no usable entry of the run that ``path`` names is a conflict, and so is a
-    base of another run, which is how git's rename detection shows (trap 74). Other kinds of
-    records have no rule of their own yet: what only one side changed is taken, else a conflict.
+    base of another run, which is how git's rename detection shows (trap 74). Of two names for one
+    workflow one is taken. Other kinds of records have no rule of their own: what only one side
+    changed is taken, else a conflict.
 
     Args:
         base: the common ancestor's version; None or empty when there is none.
@@ -95,7 +97,8 @@ def merge_files(base: bytes | None, ours: bytes, theirs: bytes, path: str) -> Me
         return Merged(ours)
     job_id = _job_id(path)
     if job_id is None:
-        return _take_the_changed(base, ours, theirs)
+        either = either_workflow(path, ours, theirs)
+        return _take_the_changed(base, ours, theirs) if either is None else Merged(either)
     try:
         _same_run(job_id, base)
         parts = [sound_parts(job_id, path, side, name) for side, name in _named(ours, theirs)]

@@ -261,7 +261,7 @@ class _Planner:
         if OURS in stages and THEIRS in stages:
             merged = merge_files(stages.get(BASE), stages[OURS], stages[THEIRS], path)
             if merged.conflict is None:
-                self._finish(path, merged.data, "only one side changed it")
+                self._finish(path, merged.data, "one side taken")
                 return
         self._left[path] = "there is no rule to merge this kind of record"
 

@@ -8,48 +8,27 @@ moment, so that two machines that register one script alike write the same bytes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from aexp.errors import CorruptDataError, NotFoundError, UsageError
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all
+from aexp.ledger.records import SCHEMA_VERSION, read_all
+from aexp.ledger.workflow_record import (
+    FILE,
+    KIND,
+    WORKFLOWS_DIR,
+    WorkflowRecord,
+    decode_workflow,
+)
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.entry import record_digest
 from aexp.model.sanitize import sanitize
-from aexp.repo import LEDGER_DIR_REL, Layout
+from aexp.repo import Layout
 from aexp.storage.atomic import write_new
 from aexp.tree import Tree, WorkTree
 
-WORKFLOWS_DIR: Final = f"{LEDGER_DIR_REL}/workflows"
-KIND: Final = "workflow"
-
 _CHECKSUM = re.compile(r"[0-9a-f]{8,64}")
-_FILE = re.compile(re.escape(WORKFLOWS_DIR) + r"/([0-9a-f]{8,64})\.json")
-
-
-@dataclass(frozen=True)
-class WorkflowRecord:
-    """What the ledger says of a workflow.
-
-    Attributes:
-        checksum: of the script, in hex digits.
-        name: what people call it.
-        workflow_type: what kind of work it does, such as ``Training``.
-        description: what it is, in Markdown.
-        path: the script relative to the root, or None.
-        raw: everything the file holds.
-    """
-
-    checksum: str
-    name: str
-    workflow_type: str
-    description: str
-    path: str | None
-    raw: Mapping[str, Json]
 
 
 def check_checksum(text: str) -> str:
@@ -113,28 +92,6 @@ def write_workflow(
     return read_workflow(layout, checksum)
 
 
-def decode_workflow(checksum: str, data: bytes) -> WorkflowRecord:
-    """Return the record in ``data``, which must be that of ``checksum`` and unchanged.
-
-    Raises:
-        CorruptDataError: it is not.
-        NewerSchemaError: a newer aexp wrote it.
-    """
-    value = open_record(data, kind=KIND, what="a workflow", key="checksum", named=checksum)
-    texts = [value.get(key) for key in ("name", "workflow_type", "description")]
-    path = value.get("path")
-    if not all(isinstance(text, str) for text in texts) or not isinstance(path, str | None):
-        raise CorruptDataError("it lacks what the record of a workflow must say")
-    return WorkflowRecord(
-        checksum=value["checksum"],
-        name=value["name"],
-        workflow_type=value["workflow_type"],
-        description=value["description"],
-        path=path,
-        raw=value,
-    )
-
-
 def read_workflow(layout: Layout, checksum: str) -> WorkflowRecord:
     """Return the record of a workflow.
 
@@ -162,7 +119,7 @@ def read_workflow(layout: Layout, checksum: str) -> WorkflowRecord:
 def read_workflows(tree: Tree) -> tuple[list[WorkflowRecord], list[LedgerProblem]]:
     """Return the workflows of a tree by name, and what is wrong with the other files."""
     paths = [path for path in tree.files(WORKFLOWS_DIR) if path.endswith(".json")]
-    records, problems = read_all(tree, paths, _FILE, "its name is no checksum", decode_workflow)
+    records, problems = read_all(tree, paths, FILE, "its name is no checksum", decode_workflow)
     records.sort(key=lambda record: (record.name, record.checksum))
     return records, problems
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hydra_zen import store
 
-from aexp.execution.hydra_configs import create_model_config
+from aexp.execution import create_model_config
 
 store(
     create_model_config(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hydra_zen import store
 
-from aexp.execution.multirun import multirun_config
+from aexp.execution import multirun_config
 
 store(
     {

@@ -457,7 +457,9 @@ def test_a_damaged_record_is_one_problem_and_never_an_older_version(
     with pytest.raises(CorruptDataError, match=r"2\.0\.0\.json"):
         read_dataset(layout, "digits")
     assert str(read_dataset(layout, "digits", "1.0.0").version) == "1.0.0"
-    assert lookup(layout, "digits", "1.0.0").versions == ("1.0.0", "2.0.0")
+    found = lookup(layout, "digits", "1.0.0")
+    assert (found.version, found.current, found.versions) == ("1.0.0", "2.0.0", ("1.0.0", "2.0.0"))
+    assert found.download_dataset_bag().version == "1.0.0"
 
 
 @pytest.mark.parametrize(

@@ -38,18 +38,28 @@ class Dataset:
         name: its name, which is its id.
         versions: its versions, oldest numbers first.
         current: the one with the highest numbers.
+        version: the one that is meant where none is said: that it was looked up at, or the
+            current one.
 
     Args:
         layout: the repository.
         name: the dataset's name.
         versions: its versions, sorted; at least one.
+        version: one of them, or None.
     """
 
-    def __init__(self, layout: Layout, name: str, versions: Sequence[Version]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        name: str,
+        versions: Sequence[Version],
+        version: str | None = None,
+    ) -> None:
         self._layout = layout
         self.name = name
         self.versions = tuple(str(version) for version in versions)
         self.current = self.versions[-1]
+        self.version = version or self.current
 
     @property
     def rid(self) -> str:
@@ -58,20 +68,20 @@ class Dataset:
 
     @property
     def description(self) -> str | None:
-        """What its current version is, in Markdown."""
+        """What it is, in Markdown."""
         return self.record().description
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name}: {', '.join(self.versions)}>"
 
     def record(self, version: str | None = None) -> DatasetRecord:
-        """Return what the ledger says of a version; None for the current one.
+        """Return what the ledger says of a version; None for :attr:`version`.
 
         Raises:
             NotFoundError: there is no such version.
             CorruptDataError: its record is damaged.
         """
-        return read_dataset(self._layout, self.name, version or self.current)
+        return read_dataset(self._layout, self.name, version or self.version)
 
     def download_dataset_bag(
         self,
@@ -85,7 +95,7 @@ class Dataset:
         """Return a version as a folder of files, each read and compared with its digest.
 
         Args:
-            version: which one; None for the current one.
+            version: which one; None for :attr:`version`, which is mostly the current one.
             materialize: download the files; False gives the list of them alone.
             target: the folder; one below ``.aexp/bags`` when None.
             registry: where the bytes are; the repository's when None.
@@ -123,15 +133,15 @@ def lookup(layout: Layout, name: str, version: str | None = None) -> Dataset:
     Args:
         layout: the repository.
         name: its name, which is its id.
-        version: one that it must have, or None.
+        version: the one that is meant where none is said; the current one when None.
 
     Raises:
         NotFoundError: there is no such dataset, or no such version.
         UsageError: the version is none.
         CorruptDataError: the record of the version, or of the current one, is damaged.
     """
-    read_dataset(layout, name, version)
-    return Dataset(layout, name, known_versions(layout)[name])
+    record = read_dataset(layout, name, version)
+    return Dataset(layout, name, known_versions(layout)[name], str(record.version))
 
 
 def list_all(layout: Layout) -> list[Dataset]:

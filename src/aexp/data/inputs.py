@@ -166,11 +166,10 @@ def input_bag(
     supply = USUAL if reporter is None else Supply(reporter=reporter)
     one = _declared(inputs, spec)
     record = _recorded(layout, one)
-    if spec.materialize:
-        files = files_of(layout, registry, record, supply=supply)
-        done = open_bag(record, bag_folder(working_dir, one), files)
-        if done is not None:
-            return done
+    files = files_of(layout, registry, record, supply=supply)
+    done = open_bag(record, bag_folder(working_dir, one), files)
+    if done is not None:
+        return done
     return _fetch_dataset(layout, registry, one, working_dir, spec.materialize, supply)
 
 

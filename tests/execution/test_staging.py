@@ -178,6 +178,27 @@ def test_what_is_said_of_it(exe: Any) -> None:
     assert listed[0]["metadata"]["Subject"] == "S-18"
 
 
+def test_the_manifest_at_the_end(exe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EXE-23: after many registrations it may lag behind; when the execution ends it does not."""
+    from aexp.execution import manifest
+
+    monkeypatch.setattr(manifest, "ALWAYS", 5)
+    monkeypatch.setattr(manifest, "PAUSE", 1e9)
+    path = exe.working_dir / "asset-manifest.json"
+
+    def listed() -> int:
+        return len(json.loads(path.read_bytes())["assets"])
+
+    with exe:
+        for number in range(20):
+            exe.asset_file_path("Model", f"{number}.pt").write_text("w")
+        assert 5 <= listed() < 20
+    assert listed() == 20
+    path.unlink()
+    aexp.open_repo().resume_execution(exe.execution_rid)
+    assert listed() == 20
+
+
 def test_a_path_in_another_process(exe: Any) -> None:
     """EXE-20: a path that a worker gets knows its asset, and what it says is durable."""
     path = pickle.loads(pickle.dumps(exe.asset_file_path("Model", "m.pt")))

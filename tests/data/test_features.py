@@ -278,6 +278,9 @@ def test_a_damaged_record_is_no_feature(layout: Layout) -> None:
     path.write_bytes(path.read_bytes().replace(b"Moderate", b"Middling"))
     stray = feature_path(layout, "Image", "Other")
     stray.write_bytes(feature_path(layout, "Image", "Good").read_bytes())
+    moved = feature_path(layout, "Eye", "Good")
+    moved.parent.mkdir()
+    moved.write_bytes(stray.read_bytes())
     (layout.ledger_dir / "features" / "x.json").write_text("{}")
     with pytest.raises(CorruptDataError, match=r"Grade\.json: its content does not match"):
         lookup_feature(layout, "Image", "Grade")
@@ -288,6 +291,7 @@ def test_a_damaged_record_is_no_feature(layout: Layout) -> None:
     assert {(p.code, p.path.rpartition("/")[2]) for p in report.problems} == {
         ("ledger.malformed", "Grade.json"),
         ("ledger.malformed", "Other.json"),
+        ("ledger.malformed", "Good.json"),
         ("ledger.malformed", "x.json"),
     }
 

@@ -12,7 +12,6 @@ from datetime import datetime
 from aexp.model.canonical import Json
 from aexp.model.execution import KEY
 from aexp.model.outputs import Output
-from aexp.model.status import RETRACTED
 from aexp.model.times import EPOCH, parse_time
 from aexp.registry.store import Registry
 from aexp.repo import Layout
@@ -64,11 +63,9 @@ def publications(
 
 
 def executions(layout: Layout) -> Iterator[RunView]:
-    """Yield the executions that the ledger has an entry of, and that were not taken back."""
+    """Yield the executions that the ledger has an entry of; a tombstone names no outputs."""
     for view in all_runs(layout):
-        if view.filed is None or view.filed.status == RETRACTED:
-            continue
-        if KEY in view.statepoint:
+        if view.filed is not None and KEY in view.statepoint:
             yield view
 
 

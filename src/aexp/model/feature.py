@@ -251,25 +251,20 @@ def _vocabulary(name: str, given: Iterable[Any]) -> Column:
 
 
 def _column_from_json(value: Json) -> Column:
-    terms = value.get("terms", [])
-    column = Column(
-        value["name"],
-        value["type"],
-        value.get("optional", False),
-        tuple(terms),
-        value.get("asset"),
-    )
+    name, kind, asset = value["name"], value["type"], value.get("asset")
+    optional, terms = value.get("optional", False), value.get("terms", [])
     sound = (
-        isinstance(column.name, str)
-        and column.kind in KINDS
-        and isinstance(column.optional, bool)
+        isinstance(name, str)
+        and isinstance(kind, str)
+        and kind in KINDS
+        and isinstance(optional, bool)
         and isinstance(terms, list)
         and all(isinstance(term, str) for term in terms)
-        and isinstance(column.asset, str | None)
+        and isinstance(asset, str | None)
     )
     if not sound:
         raise TypeError
-    return column
+    return Column(name, kind, optional, tuple(terms), asset)
 
 
 def _checked(made: FeatureDefinition) -> FeatureDefinition:

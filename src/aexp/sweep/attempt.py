@@ -5,6 +5,7 @@ The run's own document is the truth of how it ended; the outcome repeats it for 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -265,6 +266,7 @@ def _call(work: _Work, name: str) -> None:
     task = work.task
     with lifecycle(work.store, work.job_id, again=task.again, sweep=work.sweep) as attempt:
         clear_outputs(task.folder, task.run_id)
+        gc.enable()  # what comes now may run for long; a fork of a server begins without
         try:
             _log_result(attempt, _function(work, name)(**work.point.values))
         except SkipPoint as skip:

@@ -19,6 +19,7 @@ from aexp.sweep.lock import SweepLock
 from aexp.sweep.manifest import Entry, Manifest
 from aexp.sweep.outcome import Outcome, attempts_in
 from aexp.sweep.points import Points
+from aexp.sweep.turns import Turns
 
 
 class Reporter(Protocol):
@@ -130,20 +131,23 @@ class Driver:
             future.add_done_callback(ended.put)
 
         live = pool.live(self.folder)
-        for task, future in live.items():
-            watch(task, future)
         running = {task.run_id for task in live}
         waiting = (run_id for run_id in todo if run_id not in running)
+        turns = Turns(waiting, lambda run_id: self.points[run_id].point_id)
+        for task, future in live.items():
+            turns.began(task.run_id)
+            watch(task, future)
         window = getattr(pool, "window", pool.workers + max(4, pool.workers))
         try:
             while True:
-                for task in self._next(waiting, window - len(under_way), again):
+                for task in self._next(turns, window - len(under_way), again):
                     watch(task, pool.submit(task))
                 if not under_way:
                     return
                 future = ended.get()
                 task = under_way.pop(future)
                 self.record(future.result())
+                turns.ended(task.run_id)
         finally:
             for future in under_way:
                 future.cancel()
@@ -157,10 +161,11 @@ class Driver:
                 self.record(outcome)
         self._unheard = []
 
-    def _next(self, waiting: Iterator[int], room: int, again: frozenset[int]) -> Iterator[Task]:
-        while room > 0 and (run_id := next(waiting, None)) is not None:
+    def _next(self, turns: Turns, room: int, again: frozenset[int]) -> Iterator[Task]:
+        while room > 0 and (found := turns.next()) is not None:
             room -= 1
+            run_id, has_waited = found
             attempt = self.attempts[run_id] = self.attempts.get(run_id, 0) + 1
-            yield Task(
-                self.folder, run_id, attempt, self.timeout_s, self.root, again=run_id in again
-            )
+            # The point that it waited for has made the outputs of their run.
+            once_more = run_id in again and not has_waited
+            yield Task(self.folder, run_id, attempt, self.timeout_s, self.root, again=once_more)

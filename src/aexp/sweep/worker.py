@@ -55,9 +55,14 @@ class _Tail:
         return self._kept.decode("utf-8", "replace")
 
 
-def main(arguments: list[str]) -> int:
-    """Run one attempt; return the exit code: 0 when there is an outcome that says ok."""
-    parent = os.getppid()
+def main(arguments: list[str], *, parent: int | None = None) -> int:
+    """Run one attempt; return the exit code: 0 when there is an outcome that says ok.
+
+    Args:
+        arguments: those of the command line.
+        parent: the process whose end is the end of this one; the present parent when None.
+    """
+    parent = parent or os.getppid()
     again = arguments[-1] == "--again"
     folder, run_id, attempt, *rest = arguments[:-1] if again else arguments
     tail = _redirect(Path(folder), int(run_id), int(attempt))

@@ -1,6 +1,6 @@
 """The contract of a backend (SWP-13).
 
-A backend starts ``python -m aexp.sweep.worker`` for each task, somewhere, and says when that has
+A backend starts :mod:`aexp.sweep.worker` for each task, somewhere, and says when that has
 ended. It never says *how*: the worker's outcome on disk does, and where there is none, the point
 was lost. A worker that was killed is charged to its own point only (trap 62).
 
@@ -54,9 +54,9 @@ class Task:
 class Pool(Protocol):
     """Where points are executed: a context manager, entered before the first task.
 
-    Leaving it ends what still runs, and waits for that. It may be entered by the user
-    (``with LocalJoblibPool(…) as pool:``) and is then used for several sweeps; a pool that was
-    not entered is entered by the sweep.
+    Leaving it ends what still runs, and waits for that. Whoever makes a pool enters it
+    (``with LocalJoblibPool(…) as pool:``), and may use it for several sweeps; a sweep enters only
+    the one that it opens itself, of its spec's ``backend``.
 
     Attributes:
         name: such as ``local``; recorded in the manifest.

@@ -13,6 +13,7 @@ from typing import Any, Self
 from aexp.errors import SweepConfigError
 from aexp.recording.formats import require
 from aexp.sweep.backends.base import Task
+from aexp.sweep.backends.forking import Forkery
 from aexp.sweep.backends.supervise import run_worker
 from aexp.sweep.outcome import Outcome
 
@@ -47,6 +48,7 @@ class LocalJoblibPool:
         self._joblib: Any = require("joblib", "sweep", "LocalJoblibPool")
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._leaving = threading.Event()
+        self._forkery = Forkery()
         self._dispatcher: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -68,6 +70,7 @@ class LocalJoblibPool:
         if self._dispatcher is not None:
             self._dispatcher.join()
             self._dispatcher = None
+        self._forkery.close()
         self._waiting = queue.SimpleQueue()
 
     def submit(self, task: Task) -> Future[Outcome]:
@@ -101,7 +104,8 @@ class LocalJoblibPool:
             job.future.cancel()
             return
         try:
-            outcome = run_worker(job.task, stop=self._leaving.is_set)
+            with self._forkery.starter(job.task) as start:
+                outcome = run_worker(job.task, start=start, stop=self._leaving.is_set)
         except Exception as error:  # noqa: BLE001 - the thread that asked gets it
             job.future.set_exception(error)
         else:

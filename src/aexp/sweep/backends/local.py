@@ -1,7 +1,7 @@
 """Local processes: one for each point, started by a thread that stays with it (SWP-13).
 
 There is no pool of processes that a dying one could break: a point that is killed takes no other
-with it (trap 62).
+with it (trap 62). A process is a fork of one that has aexp in its memory, where that is safe.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aexp.errors import SweepConfigError
 from aexp.sweep.backends.base import Task
+from aexp.sweep.backends.children import spawn
+from aexp.sweep.backends.forking import Forkery
 from aexp.sweep.backends.supervise import run_worker
 from aexp.sweep.outcome import Outcome
 
@@ -46,6 +49,7 @@ class LocalProcessPool:
             raise SweepConfigError(f"a pool needs at least one worker, not {workers}")
         self._threads: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
+        self._forkery = Forkery()
 
     def __enter__(self) -> Self:
         self._closing.clear()
@@ -62,6 +66,7 @@ class LocalProcessPool:
         if threads is not None:
             self._closing.set()
             threads.shutdown(wait=True, cancel_futures=True)
+            self._forkery.close()
 
     def submit(self, task: Task) -> Future[Outcome]:
         """Start a worker for ``task`` when a thread is free.
@@ -71,7 +76,14 @@ class LocalProcessPool:
         """
         if self._threads is None:
             raise SweepConfigError("the pool is not open", hint="use it in a `with` block")
-        return self._threads.submit(run_worker, task, prefix=self.prefix, stop=self._closing.is_set)
+        return self._threads.submit(self._run, task)
+
+    def _run(self, task: Task) -> Outcome:
+        if self.prefix:
+            start = partial(spawn, prefix=self.prefix)
+            return run_worker(task, start=start, stop=self._closing.is_set)
+        with self._forkery.starter(task) as forked:
+            return run_worker(task, start=forked, stop=self._closing.is_set)
 
     def live(self, folder: Path) -> dict[Task, Future[Outcome]]:
         """Return nothing: a worker ends with its driver (trap 66)."""

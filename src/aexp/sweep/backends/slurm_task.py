@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from aexp import settings
 from aexp.sweep.backends.base import Task, harvest
+from aexp.sweep.backends.children import spawn
 from aexp.sweep.backends.slurm_queue import NoAnswerError, one_job
 from aexp.sweep.backends.supervise import run_worker
 from aexp.sweep.outcome import Outcome, Problem, outcome_file, publish
@@ -27,7 +29,7 @@ def run_point(task: Task) -> None:
         if told.status != "stopped":
             return
         outcome_file(task.folder, task.run_id, task.attempt).unlink(missing_ok=True)
-    outcome = run_worker(task, output=1)
+    outcome = run_worker(task, start=partial(spawn, output=1))
     if outcome.status == "stopped" or harvest(task) is None:
         _conclude(task, outcome)
 

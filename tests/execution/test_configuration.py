@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import aexp
 from aexp.dataset import AssetSpec, DatasetSpec
-from aexp.errors import NotFoundError, UsageError
+from aexp.errors import NotARepositoryError, NotFoundError, UsageError
 from aexp.execution import ExecutionConfiguration
 from aexp.execution.provenance import kept
 from aexp.registry import open_registry
 from tests.execution.held import configured, created, document_of, entry_of, opened
-from tests.support.machines import Machine
+from tests.support.machines import Machine, checkout_environ, run_command
 
 
 def test_bare_texts_are_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +156,38 @@ def test_an_endless_configuration_leaves_room_for_the_state(installed_repo: Mach
     parts = kept(execution.folder)
     assert parts is not None
     assert len(json.loads(parts["configuration.json"][1])["description"]) == 50_000
+
+
+WITHOUT_PYDANTIC = """
+import sys
+sys.modules["pydantic"] = None
+from aexp.errors import MissingExtraError
+import aexp
+for use in (lambda: aexp.open_repo, lambda: __import__("aexp.execution")):
+    try:
+        use()
+    except MissingExtraError as error:
+        print(error.hint)
+from aexp.cli.boundary import main
+main(["status"])
+"""
+
+
+def test_without_pydantic(installed_repo: Machine) -> None:
+    """A missing extra is one line that names what to install; other commands do not need it."""
+    done = run_command(
+        [sys.executable, "-c", WITHOUT_PYDANTIC], cwd=installed_repo.path, env=checkout_environ()
+    )
+    assert done.stdout.splitlines()[:2] == ["pip install 'aexp[execution]'"] * 2
+    assert "runs here" in done.stdout
+
+
+def test_the_repository_is_opened_from_anywhere_in_it(
+    installed_repo: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXE-01: `repo = aexp.open_repo()` in any folder of a repository, and nowhere else."""
+    (installed_repo / "deep/er").mkdir(parents=True)
+    monkeypatch.chdir(installed_repo / "deep/er")
+    assert aexp.open_repo().root == installed_repo.path.resolve()
+    with pytest.raises(NotARepositoryError):
+        aexp.open_repo(installed_repo.path.parent)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import aexp
-from aexp.errors import InvalidTransitionError, RunClosedError, UsageError
+from aexp.errors import (
+    InvalidTransitionError,
+    MissingExperimentWarning,
+    NotFoundError,
+    RunClosedError,
+    UsageError,
+)
 from aexp.execution import ExecutionStatus
 from aexp.workspace.store import RunStore
 from tests.execution.held import (
@@ -366,6 +376,51 @@ def test_a_bad_metrics_file_is_no_second_failure(installed_repo: Machine) -> Non
         work()
     assert execution.status is S.Failed
     assert execution.error == {"type": "ValueError", "message": "the real one"}
+
+
+def test_an_execution_has_one_attempt(installed_repo: Machine) -> None:
+    """ADR 10: no tool for runs begins a second attempt, which would shelve what was published."""
+    repo = opened(installed_repo)
+    for state in (S.Stopped, S.Failed, S.Uploaded, S.Aborted):
+        execution = brought(repo, state)
+        before = document_of(execution)
+        job = aexp.open_run(execution.execution_rid, repo_root=repo.root)
+        with pytest.raises(InvalidTransitionError), aexp.run_lifecycle(job, again=True):
+            pytest.fail("it began")
+        assert document_of(execution) == before
+
+
+def test_a_parameter_of_that_name_makes_no_execution(installed_repo: Machine) -> None:
+    """ADR 10: a run with a parameter `execution` is a run like all others."""
+    for value in ("local", "0123456789abcdef"):
+        with pytest.warns(MissingExperimentWarning):
+            job = aexp.create_run("E001", {"execution": value}, repo_root=installed_repo.path)
+        with aexp.run_lifecycle(job):
+            pass
+        assert opened(installed_repo).list_executions() == []
+        with pytest.raises(NotFoundError):
+            opened(installed_repo).resume_execution(job.id)
+        assert "state:" not in installed_repo.aexp_fast("show-run", job.id).stdout
+
+
+def test_an_end_that_cannot_be_written(
+    installed_repo: Machine, failing_storage: Callable[..., AbstractContextManager[Any]]
+) -> None:
+    """Trap 46: what ended the work reaches the user, not what could not be written of it."""
+    execution = created(opened(installed_repo))
+
+    def work(disk: ExitStack) -> None:
+        disk.enter_context(failing_storage("replace", error=errno.ENOSPC))
+        raise ValueError("the real one")
+
+    with pytest.raises(ValueError, match="the real one") as raised, ExitStack() as disk, execution:
+        work(disk)
+    assert any("nor could its end be recorded" in note for note in raised.value.__notes__)
+    assert execution.status is S.Running
+    execution.update_status(S.Failed, "the disk was full")
+    assert (execution.status, execution.is_open) == (S.Failed, False)
+    execution.upload_execution_outputs()
+    assert "sealed" in document_of(execution)
 
 
 CREATE = """

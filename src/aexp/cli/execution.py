@@ -64,8 +64,8 @@ def list_executions(
     format: TableFormat = "table",
 ) -> None:
     """List the executions of this machine and of the ledger, oldest first."""
-    from aexp.execution.records import check_state
     from aexp.execution.repository import Repository
+    from aexp.model.execution import check_state
 
     wanted = None if status is None else check_state(status)
     repo = Repository(open_for_reading())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aexp.model.execution import KEY, execution_status, publication_of
+from aexp.model.execution import KEY, execution_status, is_execution, publication_of
 
 if TYPE_CHECKING:
     from aexp.runs.view import RunView
@@ -18,11 +18,13 @@ def execution_of(view: RunView) -> dict[str, Any] | None:
     ``error`` (of the publication), ``description``, ``argv``, ``config_choices``,
     ``published_at``, ``manifest``, ``workflow``, ``inputs`` and ``outputs``.
     """
-    if not isinstance(view.statepoint.get(KEY), str):
+    if KEY not in view.statepoint:
         return None
     record = view.record
     sound = record is not None and record.problem is None
     document = record.document if record is not None and sound else view.entry or {}
+    if not is_execution(view.statepoint, document):
+        return None
     known = document.get(KEY)
     facts = dict(known) if isinstance(known, Mapping) else {}
     for name in ("workflow", "inputs", "outputs"):

@@ -10,10 +10,10 @@ from aexp.model.canonical import Json
 
 if TYPE_CHECKING:
     from aexp.data.bags import DatasetBag
-    from aexp.execution.execution import Execution
+    from aexp.execution.life import Life
 
 
-def fetch_inputs(execution: Execution) -> dict[str, list[AssetFilePath]]:
+def fetch_inputs(execution: Life) -> dict[str, list[AssetFilePath]]:
     """Bring all inputs of an execution here, and return the paths of its assets by kind.
 
     Raises:
@@ -39,7 +39,7 @@ def fetch_inputs(execution: Execution) -> dict[str, list[AssetFilePath]]:
     }
 
 
-def dataset_bag(execution: Execution, dataset: DatasetSpec | str) -> DatasetBag:
+def dataset_bag(execution: Life, dataset: DatasetSpec | str) -> DatasetBag:
     """Return the bag of a dataset that an execution has declared (EXE-06).
 
     Raises:

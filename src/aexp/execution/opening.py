@@ -78,7 +78,8 @@ class Opened:
         _opened.pop(self._key, None)
 
     def leave(self) -> None:
-        """Let go of the signal, and of being the current run."""
+        """Let go of the signal, and of being the current run: the block is over."""
+        self.has_block = False
         self._entered.close()
 
 

@@ -165,7 +165,7 @@ def _begin(execution: Execution, document: Mapping[str, Json], status: Execution
         _S.Pending_Upload,
         message="" if stale else None,
         expect=status,
-        force=execution._force,
+        force=execution.force,
     )
 
 
@@ -241,7 +241,7 @@ def _alone(execution: Execution) -> Iterator[None]:
             )
         _here.add(key)
     try:
-        execution.state.take_publisher(this_process(), force=execution._force)
+        execution.state.take_publisher(this_process(), force=execution.force)
         try:
             yield
         finally:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aexp.errors import NotFoundError, UsageError
+from aexp.errors import NotFoundError
 from aexp.model.canonical import Json
-from aexp.model.execution import KEY, ExecutionStatus, execution_status, publication_of
+from aexp.model.execution import (
+    KEY,
+    ExecutionStatus,
+    check_state,
+    execution_status,
+    is_execution,
+    publication_of,
+)
 from aexp.model.status import RETRACTED
 from aexp.repo import Layout
 from aexp.runs.lookup import all_runs, resolve_run_id, view_of
@@ -45,10 +52,7 @@ class ExecutionRecord:
     @property
     def document(self) -> Mapping[str, Json]:
         """The run's document here, else its ledger entry."""
-        record = self._view.record
-        if record is not None and record.problem is None:
-            return record.document
-        return self._view.entry or {}
+        return document_of(self._view)
 
     @property
     def facts(self) -> Mapping[str, Json]:
@@ -113,12 +117,14 @@ class ExecutionRecord:
     @property
     def started_at(self) -> str | None:
         """When its work began."""
-        return self._view.field("started_at")
+        found: str | None = self._view.field("started_at")
+        return found
 
     @property
     def ended_at(self) -> str | None:
         """When its work ended."""
-        return self._view.field("ended_at")
+        found: str | None = self._view.field("ended_at")
+        return found
 
     @property
     def where(self) -> str:
@@ -148,13 +154,20 @@ class ExecutionRecord:
         }
 
 
-def is_execution(view: RunView) -> bool:
-    """Return whether a run is an execution."""
-    here, filed = view.here, view.filed
-    packed = (here is not None and _PACKED_KEY in here.statepoint) or (
-        filed is not None and _PACKED_KEY in filed.statepoint
-    )
-    return packed and isinstance(view.statepoint.get(KEY), str)
+def document_of(view: RunView) -> Mapping[str, Json]:
+    """Return a run's document here, else its ledger entry."""
+    record = view.record
+    if record is not None and record.problem is None:
+        return record.document
+    return view.entry or {}
+
+
+def view_is_execution(view: RunView) -> bool:
+    """Return whether a run is an execution; of most runs, their heads tell that they are none."""
+    heads = (view.here, view.filed)
+    if not any(head is not None and _PACKED_KEY in head.statepoint for head in heads):
+        return False
+    return is_execution(view.statepoint, document_of(view))
 
 
 def lookup_execution(layout: Layout, text: str) -> ExecutionRecord:
@@ -164,7 +177,7 @@ def lookup_execution(layout: Layout, text: str) -> ExecutionRecord:
         NotFoundError, AmbiguousIdError: none, or several, begin like that; or it is no execution.
     """
     view = view_of(layout, resolve_run_id(layout, text))
-    if not is_execution(view):
+    if not view_is_execution(view):
         raise NotFoundError(f"run {view.job_id} is no execution", hint="see `aexp execution list`")
     return ExecutionRecord(layout, view)
 
@@ -183,7 +196,7 @@ def list_executions(
     found = [
         ExecutionRecord(layout, view)
         for view in all_runs(layout)
-        if is_execution(view) and view.status != RETRACTED
+        if view_is_execution(view) and view.status != RETRACTED
     ]
     found = [each for each in found if wanted in (None, each.status)]
     return sorted(
@@ -195,16 +208,3 @@ def incomplete_executions(layout: Layout) -> list[ExecutionRecord]:
     """Return the executions of this machine that are neither Uploaded nor Aborted."""
     found = list_executions(layout)
     return [each for each in found if each.view.here is not None and each.status not in _DONE]
-
-
-def check_state(status: ExecutionStatus | str) -> ExecutionStatus:
-    """Return a state by its name, in whatever case.
-
-    Raises:
-        UsageError: there is no such state.
-    """
-    for state in ExecutionStatus:
-        if str(status).lower() == state.value.lower():
-            return state
-    names = ", ".join(state.value for state in ExecutionStatus)
-    raise UsageError(f"{str(status)!r} is no state of an execution", hint=f"one of: {names}")

@@ -61,7 +61,9 @@ class Repository:
             script: the file, when it is not the calling script.
 
         Raises:
-            UsageError: there is no script; or the work tree is dirty and the repository is strict.
+            UsageError: the name or the type is empty, or the checksum is none.
+            NotFoundError: the script cannot be read.
+            DirtyTreeError: there are uncommitted changes, and the repository refuses them.
             GitError: git failed.
         """
         from aexp.execution.workflow import create_workflow
@@ -281,4 +283,4 @@ def open_repo(path: str | os.PathLike[str] | None = None) -> Repository:
         NotARepositoryError: there is no git repository.
         MissingExtraError: pydantic is not installed.
     """
-    return Repository(open_layout(path))
+    return Repository(open_layout(None if path is None else Path(path)))

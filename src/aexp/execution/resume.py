@@ -12,7 +12,7 @@ from aexp.execution.provenance import attach, capture, keep, kept, put_again
 from aexp.execution.state import State
 from aexp.execution.status import refuse_foreign
 from aexp.model.canonical import Json
-from aexp.model.execution import KEY, ExecutionStatus, execution_status
+from aexp.model.execution import KEY, ExecutionStatus, execution_status, is_execution
 from aexp.model.owner import Liveness, Owner
 from aexp.model.status import is_terminal
 from aexp.process import liveness, this_process
@@ -22,6 +22,7 @@ from aexp.workspace.store import RunRecord, RunStore
 from aexp.workspace.streams import summarize_attempt
 
 if TYPE_CHECKING:
+    from aexp.execution.life import Life
     from aexp.execution.repository import Repository
 
 
@@ -43,7 +44,7 @@ def resume_execution(repo: Repository, text: str, *, force: bool = False) -> Exe
     store = RunStore(repo.layout)
     job_id = resolve_local_id(repo.layout, text)
     record = store.read_sound(job_id)
-    if not isinstance(record.statepoint.get(KEY), str):
+    if not is_execution(record.statepoint, record.document):
         raise NotFoundError(f"run {job_id} is no execution", hint="see `aexp execution list`")
     if not force:
         refuse_foreign(store, record)
@@ -113,7 +114,7 @@ def _capture_again(repo: Repository, record: RunRecord, state: State) -> None:
     keep(record.folder, capture(layout, state.configuration, inputs, code))
 
 
-def seal(execution: Execution) -> None:
+def seal(execution: Life) -> None:
     """Seal the bytes of a run that ended, and whose own process could not do it any more.
 
     They are what was captured at its creation, its metrics and its attachments. Nothing is done

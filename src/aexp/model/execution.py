@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias, get_args
 
-from aexp.errors import InvalidTransitionError
+from aexp.errors import InvalidTransitionError, UsageError
 from aexp.model.canonical import Json
 
 Publication: TypeAlias = Literal[
     "none", "pending_upload", "uploaded", "upload_failed", "withdrawn"
 ]
 PUBLICATIONS: Final[tuple[Publication, ...]] = get_args(Publication)
+_DIGITS: Final = 16
+_HEX: Final = frozenset("0123456789abcdef")
 KEY: Final = "execution"
 """The key in an execution's state point (random) and in its document (what is known of it)."""
 
@@ -68,6 +70,29 @@ _OF_STATUS: Final[Mapping[str, ExecutionStatus]] = {
     "failed": _S.Failed,
     "stopped": _S.Failed,
 }
+
+
+def is_execution(statepoint: Mapping[str, Json], document: Mapping[str, Json]) -> bool:
+    """Return whether a run is an execution, by its state point and its document or ledger entry.
+
+    Other runs may have a parameter of that name.
+    """
+    drawn = statepoint.get(KEY)
+    is_drawn = isinstance(drawn, str) and len(drawn) == _DIGITS and not set(drawn) - _HEX
+    return is_drawn and isinstance(document.get(KEY), Mapping)
+
+
+def check_state(text: object) -> ExecutionStatus:
+    """Return a state by its name, in whatever case.
+
+    Raises:
+        UsageError: there is no such state.
+    """
+    for state in ExecutionStatus:
+        if str(text).lower() == state.value.lower():
+            return state
+    names = ", ".join(state.value for state in ExecutionStatus)
+    raise UsageError(f"{str(text)!r} is no state of an execution", hint=f"one of: {names}")
 
 
 def publication_of(document: Mapping[str, Json]) -> str:

@@ -16,7 +16,7 @@ from aexp.ledger.pending import pending
 from aexp.ledger.promote import home_layout
 from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.canonical import Json
-from aexp.model.execution import KEY, ExecutionStatus, execution_status
+from aexp.model.execution import KEY, ExecutionStatus, execution_status, is_execution
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout
@@ -141,7 +141,7 @@ def _look_at_runs(result: Overview, layout: Layout, ledger: Ledger) -> dict[str,
 
 def _open_execution(record: RunRecord, lost: bool) -> dict[str, Json] | None:
     """Return how an execution stands that is not over, None when it is, or when it is none."""
-    if not isinstance(record.statepoint.get(KEY), str):
+    if not is_execution(record.statepoint, record.document):
         return None
     state = execution_status(record.document)
     if state in (ExecutionStatus.Uploaded, ExecutionStatus.Aborted):

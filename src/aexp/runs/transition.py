@@ -24,6 +24,7 @@ from aexp.ledger.pending import clear_pending, mark_pending
 from aexp.ledger.promote import home_layout, prepare, with_stamps, write_prepared
 from aexp.ledger.retract import retracted_facts
 from aexp.model.canonical import Json
+from aexp.model.execution import KEY as EXECUTION
 from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
 from aexp.model.status import (
     DEFAULT_ENDED_BY,
@@ -142,7 +143,8 @@ def begin_attempt(
 
     Raises:
         RunBusyError: a live process owns the run.
-        InvalidTransitionError: the run is complete and ``again`` was not given.
+        InvalidTransitionError: the run is complete and ``again`` was not given, or it is an
+            execution that began already.
         NotFoundError, CorruptDataError, StorageError: as :meth:`RunStore.update`.
     """
     attempt_id = new_attempt_id()
@@ -159,6 +161,7 @@ def begin_attempt(
                 f"run {job_id} is complete already", hint="record a new attempt with --again"
             )
         if is_terminal(document.get("status")):
+            _refuse_execution(job_id, document)
             document = _shelve(document)
         document.update(
             status="running",
@@ -206,6 +209,15 @@ def refuse_owned(store: RunStore, record: RunRecord) -> None:
         f"run {record.job_id} is running in {who}{doubt}",
         hint="wait for it, stop it, or see `aexp recover`",
     )
+
+
+def _refuse_execution(job_id: str, document: Mapping[str, Json]) -> None:
+    """Refuse a new attempt of an execution: what it published belongs to the one it had."""
+    known = document.get(EXECUTION)
+    if isinstance(known, Mapping) and "publication" in known:
+        raise InvalidTransitionError(
+            f"run {job_id} is an execution, which has one attempt", hint="create another execution"
+        )
 
 
 def _shelve(document: dict[str, Json]) -> dict[str, Json]:

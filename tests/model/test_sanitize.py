@@ -273,7 +273,7 @@ def _strings(value: Any) -> list[str]:
         ("train --api-key=q8Zr1LmX0pTyW2vB --lr 1", f"train --api-key={REDACTED_SECRET} --lr 1"),
         ("train --token q8Zr1LmX0pTyW2vB", f"train --token {REDACTED_SECRET}"),
         ("WANDB_API_KEY=" + HEX40 + " python x.py", f"WANDB_API_KEY={REDACTED_SECRET} python x.py"),
-        ('{"password": "Tr0ub4dor&3"}', '{"password": "' + REDACTED_SECRET + '&3"}'),
+        ('{"password": "Tr0ub4dor&3"}', '{"password": "' + REDACTED_SECRET + '"}'),
         ("Authorization: Bearer q8Zr1LmX0pTyW2vB", f"Authorization: Bearer {REDACTED_SECRET}"),
         (
             "https://x.org/f?a=1&sig=q8Zr1LmX0pTyW2vB%3D",

@@ -48,9 +48,15 @@ _LEAD = (
     r"|(?<=:///))"
 )
 _KNOWN = rf"{_LEAD}/{_TOP}{_END}{_TAIL}+"
+_POINTER = (  # into a document; folders of these names with files in them are folders
+    r"(?!(?:state_?points?|sp|h?params|(?:hyper)?parameters|metrics|config|cfg|settings|model"
+    r"|optimi[sz]er|scheduler|trainer|encoder|decoder|layers?|loss|properties|definitions|components"
+    r"|entry|items|spec|metadata|attributes)(?:/[\w~-]+)+(?![\w./~-]))"
+)
 _UNKNOWN = (
     r"(?:(?<![\w.~$%})\]*/\\^>@#-])(?<!\bdbfs:)|(?<=file://))"
-    r"/(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
+    rf"/{_POINTER}"
+    r"(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
     r"|statepoint|params|metrics|environment|replicates|run_link|tracker|attachments|error"
     r")/)[A-Za-z][\w-]+"
     r"(?:(?:/[\w.@+%~-]+){2,}|/[\w.@+%~-]*\w\.[A-Za-z]\w{0,4}(?![\w/]))/?"
@@ -59,9 +65,12 @@ _SHORT = (  # /u/ada/scratch, /p/project/lab
     r"(?:(?<![\w.~$%})\]*/\\^>@#:-])|(?<=file://))"
     r"/[a-z](?:/[\w.@+~-]{2,}){2,}(?:/[\w.@+~-]+)*+"
 )
-_DRIVE = r"(?<![\w\\%)])(?:[A-Z]:[\\/](?=[\w.$@-])|[a-z]:[\\/](?=[\w.$@-]{2,}(?:[\\/]|\s|\Z)))"
+_DRIVE = (
+    r"(?<![\w\\%)])(?:[A-Z]:(?:\\{1,4}|/)(?=[\w.$@-])"
+    r"|[a-z]:(?:\\{1,4}|/)(?=[\w.$@-]{2,}(?:[\\/]|\s|\Z)))"
+)
 _WINDOWS_TAIL = r"(?:[^\s\"'<>|,;:*?]|(?<=[^\s]) (?=[^\s\"'<>|,;:*?\\/]{1,60}[\\/]))*"
-_UNC = r"(?<![\w\\])\\\\[A-Za-z][\w.$-]+\\[^\s\\\"'<>|,;:*?]"
+_UNC = r"(?<![\w\\])(?:\\\\[A-Za-z][\w.$-]+\\|\\{4}[A-Za-z][\w.$-]+\\{1,4})[^\s\\\"'<>|,;:*?]"
 _ESCAPED = r"%2F(?:home|Users|root|mnt|scratch|data)%2F[\w.%-]*"
 _PATHS = rf"{_KNOWN}|{_UNKNOWN}|{_SHORT}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}"
 _PATH = re.compile(_PATHS)
@@ -144,17 +153,23 @@ def _windows_rewriter(prefixes: list[str], tokens: dict[str, str]) -> Rewriter:
         return lambda text: text
     named = {prefix.replace("\\", "/").lower(): tokens[prefix] for prefix in prefixes}
     forms = "|".join(
-        r"[\\/]".join(re.escape(part) for part in re.split(r"[\\/]", prefix)) for prefix in prefixes
+        r"(?:\\{1,2}|/)".join(re.escape(part) for part in re.split(r"[\\/]", prefix))
+        for prefix in prefixes
     )
     pattern = re.compile(
         rf"(?:file:///|(?<![A-Za-z0-9\\/]))({forms}){_END}([^\s\"'<>|,;:*?]*)", re.IGNORECASE
     )
 
     def replace(match: re.Match[str]) -> str:
-        tail = match[2].replace("\\", "/").lstrip("/")
-        return _stand_in(named[match[1].replace("\\", "/").lower()], below=bool(tail)) + tail
+        tail = _with_slashes(match[2]).lstrip("/")
+        return _stand_in(named[_with_slashes(match[1]).lower()], below=bool(tail)) + tail
 
     return lambda text: pattern.sub(replace, text)
+
+
+def _with_slashes(path: str) -> str:
+    """Return a Windows path with slashes; in encoded text each backslash of it is doubled."""
+    return path.replace("\\\\", "/").replace("\\", "/")
 
 
 def _stand_in(token: str, *, below: bool) -> str:

@@ -17,16 +17,21 @@ from functools import lru_cache
 from aexp.errors import UnsafeValueError
 from aexp.model.canonical import Json
 from aexp.model.credentials import (
+    CREDENTIAL,
     HOLDS_PATH,
     IN_FILE,
     MAY_HOLD_PATH,
     MINIMUM_SECRET,
     NO_PATH,
     ORDINARY,
+    PASSWORD,
     REDACTED_SECRET,
     is_secret_value,
+    is_tool,
     key_info,
+    login_argument,
     redact_secrets,
+    secret_arguments,
 )
 from aexp.model.machine_paths import REDACTED_PATH, Root, redact_paths, root_rewriter
 
@@ -116,8 +121,10 @@ def _plain_string(raw: bytes) -> bool:
         return False
     if _ID_OR_TIME.fullmatch(text):
         return True
-    if text.startswith("--") or key_info(text).secrecy:
+    if text[0] == "-" and text != "-Infinity":
         return False  # what stands beside it has to be looked at
+    if key_info(text).secrecy or text == _KEY_TYPE or is_tool(text):
+        return False
     return not any(kind != "path" for kind in _examine(text, ORDINARY, MAY_HOLD_PATH, None)[1])
 
 
@@ -178,6 +185,7 @@ class _Cleaner:
         self, value: Sequence[Json], pointer: str, secrecy: int, holds_path: int
     ) -> list[Json]:
         clean: list[Json] = []
+        places = _places(value) if len(value) > 1 and isinstance(value[0], str) else {}
         for number, item in enumerate(value):
             kind = type(item)
             if kind is int or kind is float:
@@ -186,12 +194,16 @@ class _Cleaner:
             inner = secrecy
             if number:  # a command line: ["--token", "..."]
                 inner = max(secrecy, _option(value[number - 1]), _option(clean[-1]))
+            if number in places:
+                item = f"{item[: places[number]]}{REDACTED_SECRET}"
+                self.found.append((f"{pointer}/{number}", "secret"))
             clean.append(self._value(item, f"{pointer}/{number}", inner, holds_path))
         return clean
 
     def _mapping(self, value: dict[str, Json], pointer: str, secrecy: int) -> dict[str, Json]:
         clean: dict[str, Json] = {}
         renamed: list[str] = []
+        beside = _beside(value)
         for key, item in value.items():
             info = key_info(key)
             if not info.plain and self._safe_key(key) != key:
@@ -202,6 +214,8 @@ class _Cleaner:
                 clean[key] = item
                 continue
             inner = info.secrecy or secrecy
+            if beside:
+                inner = max(inner, beside.get(key, ORDINARY))
             if kind is str and not inner and not info.holds_path and _HARMLESS.fullmatch(item):
                 clean[key] = item
                 continue
@@ -283,9 +297,49 @@ def _once(
 
 def _option(item: Json) -> int:
     """Return how secret the argument after ``item`` is, when ``item`` is an option's name."""
-    if type(item) is str and item.startswith("--") and len(item) < 80 and "=" not in item:
+    if type(item) is str and item.startswith("-") and 2 < len(item) < 80 and "=" not in item:
         return key_info(item).secrecy
     return ORDINARY
+
+
+def _places(words: Sequence[Json]) -> dict[int, int]:
+    """Return where secrets start in the items of a list that is a command line or a pair."""
+    texts = [word if isinstance(word, str) else "" for word in words]
+    places: dict[int, int] = {}
+    for at, word in enumerate(texts):
+        if word[:1] == "-" and at + 1 < len(texts):
+            offset = login_argument(word.lstrip("-"), texts[at + 1])
+            if offset is not None:
+                places[at + 1] = offset
+    places.update(secret_arguments(texts))
+    pair = len(texts) == 2 and not texts[0].startswith("-")  # the item of a header
+    if pair and key_info(texts[0]).secrecy and is_secret_value(texts[1], CREDENTIAL):
+        places[1] = 0
+    return places
+
+
+_KEY_TYPE = "kty"
+_KEY_PARTS = ("d", "p", "q", "dp", "dq", "qi", "k")
+_TELLING = frozenset(("value", _KEY_TYPE, "pass", "pw"))
+_NOTHING: dict[str, int] = {}
+_USERS = frozenset(("user", "username", "login", "email", "account", "uid", "usr", "name", "host"))
+
+
+def _beside(value: dict[str, Json]) -> dict[str, int]:
+    """Return which values are secret for what stands beside them: a name, a user, a key's type."""
+    if _TELLING.isdisjoint(value):
+        return _NOTHING
+    secrecy: dict[str, int] = {}
+    if "value" in value:
+        for key in ("name", "key", "variable", "header"):
+            if isinstance(name := value.get(key), str):
+                secrecy["value"] = key_info(name).secrecy
+    if _KEY_TYPE in value:
+        secrecy |= dict.fromkeys(_KEY_PARTS, CREDENTIAL)
+    for key in ("pass", "pw"):
+        if key in value and not _USERS.isdisjoint(value):
+            secrecy[key] = PASSWORD
+    return secrecy
 
 
 def _escape(key: str) -> str:

@@ -1,0 +1,149 @@
+"""What the name of a value says: that it is secret, or a place on a disk (LED-02)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aexp.model.secret_tokens import holds_token
+from aexp.model.secret_values import CREDENTIAL, ORDINARY, PASSWORD
+
+__all__ = ["HOLDS_PATH", "IN_FILE", "MAY_HOLD_PATH", "NO_PATH", "KeyInfo", "key_info", "words_of"]
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a list that is written with blanks between them."""
+    return frozenset(text.split())
+
+
+_CREDENTIAL_WORDS = words_of(
+    "secret secrets apikey apikeys token credential credentials creds auth authorization bearer "
+    "jwt cookie cookies accesskey secretkey privatekey authtoken accesstoken apitoken "
+    "refreshtoken clientsecret connectionstring pat pass pw psk presharedkey authkey sas otp "
+    "totp csrf xsrf jsessionid phpsessid sessionid sessid webhooksecret licensekey apppassword"
+)
+_PASSWORD_WORDS = words_of(
+    "password passwords passwd pwd passphrase passcode pswd psw passw pword userpass passin "
+    "passout storepass keypass srcstorepass deststorepass passwort"
+)
+_SHORT_PASSWORD_WORDS = words_of("pass pw")
+_PASSWORD_OWNERS = words_of(
+    "db database smtp mail email imap user my root admin ftp sftp ssh pg postgres postgresql "
+    "mysql mariadb redis mongo mongodb proxy login account rabbitmq amqp ldap key keystore cert "
+    "sudo wifi vpn http https basic auth registry docker es elastic neo4j jdbc odbc service vnc "
+    "bind mqtt pgp gpg zip archive bot app"
+)
+_KEY_OWNERS = words_of(
+    "api access secret private ssh auth account signing encryption master service wandb openai "
+    "anthropic hf huggingface aws azure gcp google comet neptune mlflow stripe slack github "
+    "gitlab storage kaggle cohere mistral together deepseek groq replicate databricks snowflake "
+    "datadog clearml langchain langsmith pinecone qdrant twilio sendgrid app application "
+    "consumer subscription function deploy license shared preshared sas hmac fernet jwt session "
+    "cipher crypto decryption wrapping symmetric tls ssl rsa pgp gpg age webhook ingest write "
+    "admin root telegram discord voyage jina tavily serper exa perplexity fireworks anyscale "
+    "runpod modal roboflow elevenlabs deepgram assemblyai stability gemini bedrock xai "
+    "openrouter nvidia ngc vast lambda cerebras mapbox algolia mailgun mailchimp postmark "
+    "sentry grafana newrelic pagerduty opsgenie cloudflare digitalocean heroku render netlify "
+    "vercel supabase firebase weaviate milvus zilliz elastic labelbox vault client"
+)
+_TOKEN_OWNERS = words_of("api access auth refresh bearer session id personal")
+_VOCABULARY = words_of(
+    "pad eos bos sos eot eod unk cls sep mask start end stop special next per image audio video "
+    "class dist begin prompt first last separator boundary newline blank sub soft multi single"
+)
+"""What stands before ``token`` when it is a token of a vocabulary and not a credential."""
+_FORMS = words_of(
+    "data value val b64 base64 encoded plain plaintext string str raw old new prod production "
+    "dev staging test backup primary secondary default current prev previous live"
+)
+"""What is added to a name without changing what it is the name of: ``client-key-data``."""
+_SIGNERS = words_of("amz goog oss cos obs bce tos ms q")
+_JOINED = re.compile(
+    r"(?:apikey|secretkey|accesskey|privatekey|authkey|sharedkey|signingkey|secret)\Z"
+)
+
+_WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PATH_KEY = re.compile(r"(?:path|dir|directory|folder|file|cwd|root|home)s?", re.ASCII)
+_NO_PATH_KEY = words_of("url uri api http json xpath hdf5 h5 topic route pointer")
+_ROUTE_KEY = words_of("topic topics route routes endpoint endpoints xpath")
+_IN_FILE_KEY = words_of("hdf5 h5 zarr netcdf")
+NO_PATH, IN_FILE, MAY_HOLD_PATH, HOLDS_PATH = -2, -1, 0, 1
+"""Whether the value under a key is a place on a disk, judged by the key.
+
+Places inside a file of data look like those on a disk, and the file itself may stand there too.
+"""
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{0,40}|[A-Za-z0-9_.-]{0,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """What a key says.
+
+    Attributes:
+        secrecy: ORDINARY, CREDENTIAL or PASSWORD.
+        holds_path: NO_PATH, IN_FILE, MAY_HOLD_PATH or HOLDS_PATH.
+        plain: whether the key's own text is certainly neither a path nor a secret.
+        short_password: whether it is a password when a user stands beside it (``pass``).
+    """
+
+    secrecy: int
+    holds_path: int
+    plain: bool
+    short_password: bool = False
+
+
+@lru_cache(maxsize=4096)
+def key_info(key: str) -> KeyInfo:
+    """Return what ``key`` says about the value under it (remembered: keys repeat)."""
+    words = [word.lower() for word in _WORD_BREAK.split(key[-200:]) if word]
+    return KeyInfo(
+        secrecy=_secrecy(words),
+        holds_path=_holds_path(words),
+        plain=_PLAIN_KEY.fullmatch(key) is not None and not holds_token(key),
+        short_password=bool(words) and words[-1] in _SHORT_PASSWORD_WORDS,
+    )
+
+
+def _holds_path(words: list[str]) -> int:
+    if not words:
+        return MAY_HOLD_PATH
+    if words[-1] in _ROUTE_KEY:
+        return NO_PATH
+    if _IN_FILE_KEY.intersection(words):
+        return IN_FILE
+    named = re.search(_PATH_KEY.pattern + r"\Z", words[-1]) is not None
+    return HOLDS_PATH if named and not _NO_PATH_KEY.intersection(words) else MAY_HOLD_PATH
+
+
+def _secrecy(words: list[str]) -> int:
+    while len(words) > 1 and (words[-1] in _FORMS or words[-1].isdigit()):
+        words = words[:-1]
+    if not words:
+        return ORDINARY
+    last, before = words[-1].rstrip("0123456789"), words[-2] if len(words) > 1 else ""
+    if last in _PASSWORD_WORDS or last.endswith(("password", "passwd")):  # PGPASSWORD
+        return PASSWORD
+    if last in _SHORT_PASSWORD_WORDS:
+        if before in _PASSWORD_OWNERS:
+            return PASSWORD
+        return ORDINARY if before else CREDENTIAL  # the high pass of a filter
+    if last in ("phrase", "word") and before in ("pass", "seed", "recovery"):
+        return PASSWORD
+    if last == "token" and before in _VOCABULARY:
+        return ORDINARY
+    return CREDENTIAL if _is_credential(words, last, before) else ORDINARY
+
+
+def _is_credential(words: list[str], last: str, before: str) -> bool:
+    if last in _CREDENTIAL_WORDS or _JOINED.search(last):  # WLSSECRET
+        return True
+    if last.endswith("token") and last[:-5] not in _VOCABULARY:
+        return True
+    if last in ("key", "keys"):
+        return before in _KEY_OWNERS
+    if last == "tokens":
+        return before in _TOKEN_OWNERS
+    if last in ("signature", "credential", "sig"):
+        return bool(_SIGNERS.intersection(words))
+    return words[-3:] == ["access", "key", "id"] or words[-2:] == ["recovery", "codes"]

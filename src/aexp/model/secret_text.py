@@ -1,0 +1,304 @@
+"""Secrets that show by what stands beside them in a text: a name, a scheme, a user (LED-02).
+
+One reading of names serves every notation: shell, YAML, TOML, INI, JSON, Python, URL queries,
+headers and prose differ only in what stands between the name and its value.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from aexp.model.late_pattern import LatePattern
+from aexp.model.secret_names import key_info, words_of
+from aexp.model.secret_values import (
+    CREDENTIAL,
+    ORDINARY,
+    PASSWORD,
+    REDACTED_SECRET,
+    is_drawn,
+    is_password_like,
+    is_placeholder,
+    is_random,
+    is_secret_value,
+)
+
+__all__ = ["Span", "login_argument", "named_secrets", "says_secret"]
+
+Span: TypeAlias = tuple[int, int]
+
+_STEMS = (
+    "pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "sig", "pat", "jwt",
+    "bearer", "basic", "sas", "sess", "csrf", "xsrf", "otp", "psk", "login", "identified", "code",
+    "<<<", "sudo",
+)  # fmt: skip
+
+
+def says_secret(text: str) -> bool:
+    """Return whether a word stands in ``text`` that names of secrets are made of."""
+    lower = text.lower()
+    return any(map(lower.__contains__, _STEMS))
+
+
+# --- a name, a sign, a value ---------------------------------------------------------------------
+
+_NAME = LatePattern(
+    r"(?:(?<![A-Za-z0-9_.\\-])|(?<=\\[nrt]))(-{0,2}[A-Za-z_][A-Za-z0-9_.-]{0,79}?)"
+    r"([\\\"'\]]{0,4}[ \t]{0,10}(?:=>|:=|==|[=:]|%3[Dd])[ \t]{0,10}(?:[|>][+-]?\s{1,20})?"
+    r"|[\"']\s{0,3},\s{0,3}(?=[\"']))"
+    r"(?:[urbfURBF]{0,2}(\\{0,2}[\"'`]))?"
+)
+_BARE = LatePattern(r"[^\s\"'&;<>(){}\[\]|`,]+")
+_WORDS_BEFORE = LatePattern(r"(?:[A-Za-z0-9]{1,20} ){1,2}\Z")
+_TO_WORD_BEFORE = ("key", "keys", "pass", "pw", "phrase", "token", "string", "id", "word")
+_USER_BEFORE = LatePattern(
+    r"(?:user(?:name)?|login|uid|usr|account|email|host)\b[^\n]{0,60}\Z", re.I
+)
+_CALL_BEFORE = LatePattern(
+    r"(?:login|auth\w*|connect|client|api|init|credential\w*|session)\([^()\n]{0,60}\Z", re.I
+)
+_QUERY_SECRETS = words_of(
+    "sig signature sign hmac policy auth code key pass pw session sid st sas token hash_key appid "
+    "rlkey resourcekey private_link authkey apitoken"
+)
+_CODE = LatePattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|None|True|False|null|str|Optional")
+
+
+def _assigned(text: str) -> Iterator[Span]:
+    """Yield the values that stand behind a secret's name and ``=``, ``:`` or the like."""
+    for match in _NAME.finditer(text):
+        name, sign, quote = match[1], match[2], match[3]
+        secrecy = _secrecy_of(text, match.start(), name, ":" in sign)
+        if not secrecy:
+            continue
+        start = match.end()
+        value = _value(text, start, quote)
+        if "," in sign and not (is_drawn(value) or is_password_like(value)):
+            continue  # two names in a list
+        if quote is None and _CODE.fullmatch(value):
+            continue
+        if is_secret_value(value, secrecy) and "://" not in value[:24]:
+            yield start, start + len(value)
+            continue
+        pair = _LOGIN_PAIR.fullmatch(value) if key_info(name).secrecy else None
+        if pair is not None and is_password_like(pair[1]):
+            yield start + pair.start(1), start + len(value)
+
+
+_LOGIN_PAIR = LatePattern(r"[A-Za-z0-9_.@+-]{1,40}[:/]([^\s/:]{6,})")
+
+
+def _value(text: str, start: int, quote: str | None) -> str:
+    if quote is not None:
+        end = text.find(quote, start)
+        value = text[start : end if end >= 0 else start + 4096]
+        return value.split("\n", 1)[0] if end < 0 or "\n" in value[:200] else value
+    found = _BARE.match(text, start)
+    return found[0].rstrip(".:!\\") if found else ""
+
+
+def _secrecy_of(text: str, at: int, name: str, colon: bool) -> int:
+    before = text[at - 1 : at]
+    if before in ("?", "&") and not colon:
+        plain = name.lower().replace("-", "_")
+        known = plain in _QUERY_SECRETS or plain.endswith(("signature", "_sig"))
+        return max(CREDENTIAL if known else ORDINARY, key_info(name).secrecy)
+    info = key_info(name)
+    if info.short_password and info.secrecy == CREDENTIAL:
+        return PASSWORD if _USER_BEFORE.search(text, max(0, at - 80), at) else CREDENTIAL
+    last = name.lower().lstrip("-")
+    if last in _TO_WORD_BEFORE and before == " ":
+        words = _WORDS_BEFORE.search(text, max(0, at - 44), at)
+        if words:
+            return key_info(words[0] + name).secrecy
+    if last == "key" and before in ("(", " ", ","):
+        return CREDENTIAL if _CALL_BEFORE.search(text, max(0, at - 100), at) else ORDINARY
+    return info.secrecy
+
+
+# --- a name, and a value elsewhere ---------------------------------------------------------------
+
+_OPTION = LatePattern(
+    r"(?<![\w-])-{1,2}([A-Za-z][\w.-]{0,60})[\"']?(?:\s{1,4}|[\"']?, ?)([\"']?)"
+    r"(?!-)([^\s\"'&;<>|`]{4,}|(?<=[\"'])[^\"'\n]{4,})"
+)
+_USER_OPTIONS = words_of(
+    "u U a user auth creds credentials proxy-user userpwd login basic-auth basic src-creds "
+    "dest-creds proxy-auth http-user"
+)
+_PAIR = LatePattern(r"[A-Za-z0-9_.@+\\-]{1,60}[:%]([^\s/:][^\s]*)")
+_BESIDE = LatePattern(
+    r"(?<![\w-])((?:[A-Za-z0-9_.]{1,40}[ _-])?"
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|key))"
+    r"\s{1,3}[\"'`]?([^\s\"'`&;<>(){}\[\]|,]{6,})",
+    re.I,
+)
+_NETRC = LatePattern(
+    r"\b(?:login|user(?:name)?|account)\s{1,8}\S{1,80}\s{1,12}pass(?:word|wd)?\s{1,8}(\S{4,})", re.I
+)
+_PROSE = LatePattern(
+    r"(?<![\w-])((?:[A-Za-z0-9]{1,20}[ _-]){0,2}"
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|pw|pin|secret|token|key"
+    r"|credentials?|jwt|cookie))(?:\s(?:for|of|to|on|at|in)\s(?:the\s|my\s)?\S{1,40}){0,2}(?:\s[A-Za-z]\S{0,20})?,?"
+    r"\s{1,2}(?:(?:has been |was |is |got )?(?:changed|set|reset|rotated|updated) to"
+    r"|is|was|are|=|equals|will be|should be|must be|remains|becomes|became)"
+    r"\s{1,2}(?:(?:now|just|still|simply|currently|always)\s)?:?\s?([\"'`\u201c\u2018]?)(\S{4,200})",
+    re.I,
+)
+_XML = LatePattern(
+    r"<([A-Za-z][\w:.-]{1,60})(?:\s[^<>]{0,80})?>\s{0,4}([^<>\s][^<>]{3,200}?)\s{0,4}</\1"
+)
+_NAME_AND_VALUE = LatePattern(
+    r"\b(?:name|key|variable|var)[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([A-Za-z_][\w.-]{1,60})[\\\"',;\s]{1,30}"
+    r"(?:value|val)[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([^\s\"'\\,;<>{}]{6,})",
+    re.I,
+)
+_SET = LatePattern(
+    r"\b(?:ENV|ARG|setenv|setx|set -g?x|set -xg|config set|configure set"
+    r"|put-parameter|secret set|config:set|modify(?: --local)? \S{1,40}|config(?: --\w+)?)"
+    r"\s{1,4}([A-Za-z/_][\w./:-]{1,80})\s{1,4}[\"']?([^\s\"'=][^\s\"']{3,})"
+)
+_SQL = LatePattern(
+    r"\b(?:identified\b[^'\"\n;]{0,60}?\bby|(?:encrypted\s|with\s)?password)\s{0,3}(?:password\s{0,2})?\(?\s{0,2}"
+    r"[\"']([^\"'\n]{4,})[\"']",
+    re.I,
+)
+_AUTH_PAIR = LatePattern(
+    r"auth\w{0,20}[\"']?\s{0,3}[=:]\s{0,3}\w{0,30}[(\[]\s{0,3}[\"'][^\"'\n]{1,80}[\"']\s{0,2},\s{0,2}[\"']([^\"'\n]{4,})[\"']"
+    r"|\bset_password\((?:[^,\n]{1,60},){2}\s?[\"']([^\"'\n]{4,})[\"']"
+    r"|\blogin\(\s?[\"'][^\"'\n]{1,80}[\"'],\s?[\"']([^\"'\n]{4,})[\"']",
+    re.I,
+)
+_HEADER = LatePattern(
+    r"\b(?:(bearer)|(?:[a-z-]{0,20}authorization)[\\\"']{0,3}\s{0,3}[:=,]\s{0,3}[\\\"']{0,3}[A-Za-z][\w-]{0,30})"
+    r"\s{1,3}([!-~]{8,})",
+    re.I,
+)
+_BASIC = LatePattern(r"\bBasic\s{1,2}([A-Za-z0-9+/_-]{8,}={0,2})")
+_COOKIE = LatePattern(
+    r"\b(?:set-)?cookies?[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([^\"'\n]{8,4096})", re.I
+)
+_COOKIE_VALUE = LatePattern(r"=([^;\s=,]{12,})")
+_PIPED = LatePattern(
+    r"\b(?:echo|printf)\s{1,3}(?:-\w+\s{1,3}|[\"']%s(?:\\n)?[\"']\s)?([\"']?)([^\s\"'|]{4,}|[^\"'|\n]{4,200})\1\s{0,3}\|"
+    r"[^\n]{0,120}?(?:-stdin\b|sudo\s(?:-\S+\s){0,4}-\w{0,4}S|--with-token|chpasswd|cryptsetup|passphrase-fd"
+    r"|\blogin\b|kinit|passwd\b)"
+)
+_HERE = LatePattern(
+    r"(?:-stdin|-S\b|--with-token|login|passwd)[^\n|]{0,80}<<<\s{0,3}([\"']?)([^\s\"']{4,})"
+)
+
+
+def _beside(text: str) -> Iterator[Span]:
+    """Yield the secrets whose name stands before them without a sign between."""
+    if "-" in text:
+        yield from _options(text)
+    for match in _NETRC.finditer(text):
+        if not is_placeholder(match[1]) and is_secret_value(match[1], PASSWORD):
+            yield match.span(1)
+    for match in _BESIDE.finditer(text):
+        secrecy = key_info(match[1]).secrecy
+        if secrecy and (is_drawn(match[2]) or _is_beside(match[2], secrecy)):
+            yield match.span(2)
+    for match in _PROSE.finditer(text):
+        yield from _in_prose(text, match)
+    for pattern in (_NAME_AND_VALUE, _SET, _XML):
+        for match in pattern.finditer(text):
+            name = match[1]
+            secrecy = key_info(name).secrecy or key_info(name.partition(".")[0]).secrecy
+            if secrecy and is_secret_value(match[2], secrecy):
+                yield match.span(2)
+
+
+def _is_beside(value: str, secrecy: int) -> bool:
+    return secrecy == PASSWORD and is_secret_value(value, CREDENTIAL)
+
+
+def _options(text: str) -> Iterator[Span]:
+    for match in _OPTION.finditer(text):
+        name, value = match[1], match[3]
+        if value.startswith("-"):
+            continue
+        secrecy = key_info(name).secrecy if len(name) > 1 else ORDINARY
+        if secrecy and is_secret_value(value, secrecy):
+            yield match.span(3)
+        elif (offset := login_argument(name, value)) is not None:
+            yield match.start(3) + offset, match.end(3)
+
+
+def login_argument(option: str, value: str) -> int | None:
+    """Return where in the argument ``user:password`` of an option the password starts, if it does.
+
+    Args:
+        option: its name, without dashes.
+        value: its argument.
+    """
+    pair = _PAIR.fullmatch(value) if option in _USER_OPTIONS else None
+    return pair.start(1) if pair is not None and is_password_like(pair[1]) else None
+
+
+def _in_prose(text: str, match: re.Match[str]) -> Iterator[Span]:
+    secrecy = key_info(match[1]).secrecy
+    start, value = match.start(3), match[3]
+    quote = match[2]
+    if quote:
+        end = text.find({"\u201c": "\u201d", "\u2018": "\u2019"}.get(quote, quote), start)
+        value = text[start:end] if end > start else value
+    else:
+        value = value.rstrip(".,;:)\"'`")
+    if secrecy == PASSWORD or match[1].lower() == "pin":
+        if is_password_like(value) or (quote and is_secret_value(value, PASSWORD)):
+            yield start, start + len(value)
+    elif secrecy and (is_drawn(value) or is_secret_value(value, CREDENTIAL)):
+        yield start, start + len(value)
+
+
+def _in_headers(text: str) -> Iterator[Span]:
+    for match in _HEADER.finditer(text):
+        value = match[2].rstrip("\"'`,;)}]\\")
+        if is_placeholder(value) or (match[1] and len(value) < 12):
+            continue
+        if is_random(value) or is_drawn(value):
+            yield match.start(2), match.start(2) + len(value)
+    for match in _BASIC.finditer(text):
+        if _is_login(match[1]):
+            yield match.span(1)
+    for match in _COOKIE.finditer(text):
+        for value in _COOKIE_VALUE.finditer(match[1]):
+            if is_secret_value(value[1], CREDENTIAL):
+                yield match.start(1) + value.start(1), match.start(1) + value.end(1)
+
+
+def _is_login(text: str) -> bool:
+    """Return whether ``text`` is ``user:password`` in base64."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_")
+    except (binascii.Error, ValueError):
+        return False
+    return b":" in raw and raw.isascii() and raw.decode("ascii").isprintable()
+
+
+def _in_code(text: str) -> Iterator[Span]:
+    for match in _SQL.finditer(text):
+        if is_secret_value(match[1], PASSWORD):
+            yield match.span(1)
+    for match in _AUTH_PAIR.finditer(text):
+        group = match.lastindex or 0
+        if is_secret_value(match[group], PASSWORD):
+            yield match.span(group)
+    for pattern in (_PIPED, _HERE):
+        for match in pattern.finditer(text):
+            if not is_placeholder(match[2]) and REDACTED_SECRET not in match[2]:
+                yield match.span(2)
+
+
+def named_secrets(text: str) -> Iterator[Span]:
+    """Yield where secrets stand that a name or a scheme beside them gives away."""
+    yield from _assigned(text)
+    if " " in text or "\n" in text or "(" in text or "<" in text:
+        yield from _beside(text)
+        yield from _in_headers(text)
+        yield from _in_code(text)

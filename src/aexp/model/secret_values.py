@@ -1,0 +1,129 @@
+"""Whether a value looks like a secret, like a placeholder, or like a setting (LED-02).
+
+Names and settings of machine learning are full of the word *token*; a key alone therefore never
+condemns a value. Its value must look like a credential too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from aexp.model.late_pattern import LatePattern
+
+__all__ = [
+    "CREDENTIAL",
+    "ORDINARY",
+    "PASSWORD",
+    "REDACTED_SECRET",
+    "is_drawn",
+    "is_mixed",
+    "is_password_like",
+    "is_placeholder",
+    "is_random",
+    "is_secret_value",
+]
+
+REDACTED_SECRET = "<redacted:secret>"  # noqa: S105 - what stands in place of one
+
+ORDINARY, CREDENTIAL, PASSWORD = 0, 1, 2
+"""How secret the value under a key is, judged by the key."""
+
+_OPAQUE = LatePattern(r"[!-;=?-~]+")  # printable, no space, no angle brackets
+_PLACEHOLDER = LatePattern(
+    r"\$(?:(?-i:[A-Z_][A-Z0-9_]*)|[a-z_]+|env:\w+|\{.*\}|\(.*)|\{.*\}|<.*>|\[.*\]|[*x.?#\u2022\u2026-]+"
+    r"|%\w+%|%\(\w+\)s|%s"
+    r"|(?:your|insert|enter|replace|placeholder|dummy|redacted|hidden|masked|change)[a-z]*"
+    r"(?:[-_ ][a-z]+)*",
+    re.I | re.S,
+)
+_REFERENCE = LatePattern(
+    r"(?:env|file|fd|vault|ssm|arn|keyring|os\.environ|os\.getenv|process\.env|secrets)[:.\[(]",
+    re.I,
+)
+"""Where a secret is kept, which is no secret."""
+_URL_START = LatePattern(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://")
+_NUMBER = LatePattern(r"[-+]?[\d_.,:]*(?:e[-+]?\d+)?%?|0x[0-9a-f]{1,16}", re.I)
+_SEPARATORS = LatePattern(r"[-_./:=@ +,~\\]+")
+_PIECES = LatePattern(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_WORD = LatePattern(r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})(?:\d{0,3})|v?\d{1,4}", re.ASCII)
+_RUN = LatePattern(r"[A-Za-z0-9]{20,}")
+_RUN_OF_LONG = LatePattern(r"[A-Za-z0-9]{12,}")
+_KINDS = LatePattern(r"[a-z]+|[A-Z]+|\d+")
+_HEX = LatePattern(r"(?:[0-9a-f]{32,}|[0-9A-F]{32,})")
+_UUID = LatePattern(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+_MEASURE = LatePattern(  # what is said of a password in prose, and is none
+    r"\d+[-_ ]?[A-Za-z]+|(?:sha|md|base|utf|aes|bcrypt|pbkdf|argon|rot|rsa|latin|iso|v)[-_]?\d+"
+    r"(?:[-_]\w+)?|[\d.,:%-]+",
+    re.I,
+)
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether ``text`` stands for a secret, or says where it is kept."""
+    return _PLACEHOLDER.fullmatch(text) is not None or _REFERENCE.match(text) is not None
+
+
+def is_secret_value(text: str, secrecy: int) -> bool:
+    """Return whether ``text`` under a key of that secrecy is a secret and not a setting."""
+    if is_placeholder(text) or _URL_START.match(text):
+        return False
+    if secrecy == PASSWORD:
+        if len(text) < 6 or REDACTED_SECRET in text or text.startswith(("/", "~/")):
+            return False
+        return not _is_word(text)
+    if " " in text:  # a header's scheme and its credentials, several cookies
+        return any(is_drawn(part) for part in re.split(r"[\s,;]+", text[:4096]))
+    return len(text) >= 12 and _OPAQUE.fullmatch(text) is not None and is_random(text)
+
+
+def _is_word(text: str) -> bool:
+    letters = text.replace("_", "").replace("-", "")
+    word = letters.isalpha() and (letters.islower() or letters.isupper() or letters.istitle())
+    return word and len(text) <= 14
+
+
+def is_password_like(text: str) -> bool:
+    """Return whether ``text`` can be a password where prose or an option may mean other things."""
+    if len(text) < 6 or is_placeholder(text) or _MEASURE.fullmatch(text):
+        return False
+    if REDACTED_SECRET in text or _URL_START.match(text) or text.startswith(("/", "~/", "./")):
+        return False
+    letters = any(map(str.isalpha, text))
+    return letters and (any(map(str.isdigit, text)) or any(c in "!@#$%^&*?+" for c in text))
+
+
+def is_random(text: str) -> bool:
+    """Return whether ``text`` is made of neither words nor numbers."""
+    if _NUMBER.fullmatch(text) or len(set(text)) < 6 or text.startswith(("~/", "./")):
+        return False
+    if text.startswith("/"):  # a path, or base64 that happens to begin so
+        return text.endswith("=") or is_mixed(text)
+    if all(_WORD.fullmatch(part) for part in _SEPARATORS.split(text) if part):
+        return False
+    pieces = _PIECES.findall(text)
+    return len(text) >= 20 or (bool(pieces) and len("".join(pieces)) / len(pieces) < 4.5)
+
+
+def is_mixed(text: str) -> bool:
+    """Return whether a run in ``text`` changes between cases and digits as only chance does.
+
+    Among letters and digits drawn at random two neighbours in three are of different kinds;
+    in names that people make (``Qwen2ForSequenceClassification``) hardly one in four.
+    """
+    for run in (_RUN if len(text) < 30 else _RUN_OF_LONG).findall(text):
+        changes = len(_KINDS.findall(run)) - 1
+        if changes >= 0.4 * (len(run) - 1) and not (run.islower() or run.isupper()):
+            return True
+    return False
+
+
+def is_drawn(text: str) -> bool:
+    """Return whether ``text`` is certainly no word of a sentence: long, and made by chance."""
+    if len(text) < 16 or not _OPAQUE.fullmatch(text) or len(set(text)) < 6:
+        return False
+    if _HEX.fullmatch(text) or _UUID.fullmatch(text) or is_mixed(text):
+        return True
+    if "/" in text[:2] or not text.rstrip("=").replace("-", "").replace("_", "").isalnum():
+        return False
+    changes = len(_KINDS.findall(text)) - 1
+    return is_random(text) and changes >= 0.35 * (len(text) - 1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import aexp
+from aexp.errors import MissingExperimentWarning
 from aexp.execution import Execution
 from aexp.execution.cleaning import clean, plan_cleaning
 from aexp.registry import open_registry
@@ -124,6 +126,18 @@ def test_show_run_tells_of_the_execution(installed_repo: Machine) -> None:
     run = put_run(installed_repo, 1)
     assert "execution" not in said(installed_repo, "show-run", run)
     assert "state:" not in installed_repo.aexp_fast("show-run", run).stdout
+
+
+def test_list_runs_shows_no_random_digits(installed_repo: Machine) -> None:
+    """LED-11: what chance drew tells nobody anything; a parameter of that name does."""
+    execution = brought(opened(installed_repo), S.Stopped)
+    drawn = execution.store.read(execution.execution_rid).statepoint["execution"]
+    assert drawn not in installed_repo.aexp_fast("list-runs").stdout
+    brought(opened(installed_repo), S.Stopped)
+    assert drawn not in installed_repo.aexp_fast("list-runs").stdout
+    with pytest.warns(MissingExperimentWarning):
+        aexp.create_run("E001", {"execution": "local"}, repo_root=installed_repo.path)
+    assert "execution=local" in installed_repo.aexp_fast("list-runs").stdout
 
 
 def test_status_counts_what_is_not_over(installed_repo: Machine) -> None:

@@ -202,9 +202,13 @@ def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:
 
 def _point_texts(points: list[Mapping[str, Any]]) -> list[str]:
     """Return what tells state points apart, as text; equal values are written out once."""
+    from aexp.model.execution import KEY as EXECUTION
+    from aexp.model.execution import is_drawn
     from aexp.model.statepoint import RESERVED
 
-    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else RESERVED
+    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else {*RESERVED}
+    if all(is_drawn(point[EXECUTION]) for point in points if EXECUTION in point):
+        hidden.add(EXECUTION)  # drawn at random, and tells nothing
     columns = sorted(_columns_of(points, hidden, "", len(points) == 1))
     if len(columns) < 2:
         return [text or "-" for text in columns[0][1]] if columns else ["-"] * len(points)

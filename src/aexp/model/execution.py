@@ -14,9 +14,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from aexp.errors import InvalidTransitionError, UsageError
 from aexp.model.canonical import Json
 
-Publication: TypeAlias = Literal[
-    "none", "pending_upload", "uploaded", "upload_failed", "withdrawn"
-]
+Publication: TypeAlias = Literal["none", "pending_upload", "uploaded", "upload_failed", "withdrawn"]
 PUBLICATIONS: Final[tuple[Publication, ...]] = get_args(Publication)
 _DIGITS: Final = 16
 _HEX: Final = frozenset("0123456789abcdef")
@@ -77,9 +75,12 @@ def is_execution(statepoint: Mapping[str, Json], document: Mapping[str, Json]) -
 
     Other runs may have a parameter of that name.
     """
-    drawn = statepoint.get(KEY)
-    is_drawn = isinstance(drawn, str) and len(drawn) == _DIGITS and not set(drawn) - _HEX
-    return is_drawn and isinstance(document.get(KEY), Mapping)
+    return is_drawn(statepoint.get(KEY)) and isinstance(document.get(KEY), Mapping)
+
+
+def is_drawn(value: object) -> bool:
+    """Return whether a value is what the state point of an execution holds: 16 hex digits."""
+    return isinstance(value, str) and len(value) == _DIGITS and not set(value) - _HEX
 
 
 def check_state(text: object) -> ExecutionStatus:

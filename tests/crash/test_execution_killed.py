@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ from tests.execution.publishing import (
 from tests.execution.test_publish import machine_feature
 from tests.registry.remote_help import blob_names
 from tests.support.killed import KillPoint, kill_points, run_killed_at
-from tests.support.machines import Machine
+from tests.support.machines import Machine, checkout_environ, run_command
 
 S = ExecutionStatus
 LARGE = bytes(range(256)) * 1200
@@ -64,6 +66,17 @@ PUBLISHING = """\
 exe = aexp.open_repo().resume_execution({rid!r})
 open(".aexp/begun", "w").close()
 exe.upload_execution_outputs()
+"""
+IN_THE_MIDDLE = """\
+import os, signal
+exe = aexp.open_repo().resume_execution({rid!r})
+
+def die(told):
+    if told.phase == {phase!r} and told.file_name == "large.pt" and told.files_done == 0:
+        if 0 < told.bytes_done < told.bytes_total - 1000:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+exe.upload_execution_outputs(chunk_size=1 << 20, progress_callback=die)
 """
 STAGING = """\
 from aexp.execution import ExecutionConfiguration, Workflow
@@ -109,20 +122,21 @@ class Case:
         return target / "repo"
 
 
-@pytest.fixture(params=["a remote", "the registry"])
-def case(request: pytest.FixtureRequest, installed_repo: Machine, tmp_path: Path) -> Case:
-    """An execution that is Stopped, and one that was published without any kill."""
-    return make_case(installed_repo, tmp_path, remote=request.param == "a remote")
+def make_case(machine: Machine, tmp_path: Path, *, remote: bool, large: int = 0) -> Case:
+    """Stage files and values, and publish a copy of all that.
 
-
-def make_case(machine: Machine, tmp_path: Path, *, remote: bool) -> Case:
-    """Stage files and values, and publish a copy of all that."""
+    Args:
+        machine: the repository.
+        tmp_path: where to.
+        remote: whether it has one, in a folder.
+        large: bytes of the large file, when it is to have more.
+    """
     if remote:
         use_remote(machine)
     record = machine_feature(machine)
     machine.commit_all("Settings")
     with new_execution(machine) as execution:
-        stage(execution, FILES)
+        stage(execution, {**FILES, "Model/large.pt": LARGE + bytes(max(0, large - len(LARGE)))})
         mask = execution.asset_file_path("Image", "a.png")
         execution.add_features([record(Image="one", Grade="Mild", Mask=mask)])
         execution.add_features([record(Image="two", Grade="Severe")])
@@ -144,22 +158,22 @@ def aside_of(machine: Machine, rid: str) -> Any:
     return aexp.open_repo(machine.path).resume_execution(rid)
 
 
-def wanted_points(code: str, place: Path, every: int) -> list[KillPoint]:
+def wanted_points(code: str, place: Path, *, each: bool) -> list[KillPoint]:
     """Return the points after the beginning at which the program is to be killed.
 
     Args:
         code: the program.
         place: a fresh repository.
-        every: 1 for each point; else one of so many, and the first of each kind of step.
+        each: all of them; else the first of each kind of step, and the last one.
     """
     points = kill_points(["-c", code], cwd=place, under=place.parent)
     start = max(point.number for point in points if ".aexp/begun" in point.step)
     found = [p for p in points if p.number > start and p.phase in ("before", "torn")]
     seen: set[str] = set()
     wanted = []
-    for number, point in enumerate(found):
+    for point in found:
         kind = kind_of(point)
-        if every == 1 or number % every == 0 or kind not in seen or point is found[-1]:
+        if each or kind not in seen or point is found[-1]:
             wanted.append(point)
         seen.add(kind)
     return wanted
@@ -173,9 +187,11 @@ def kind_of(point: KillPoint) -> str:
     return next((f"{point.phase} {part}" for part in KINDS if part in point.step), "")
 
 
-def kill_each(code: str, case_copy: Callable[[Path], Path], folder: Path, every: int) -> Iterator:
+def kill_each(
+    code: str, case_copy: Callable[[Path], Path], folder: Path, *, each: bool
+) -> Iterator[tuple[KillPoint, Machine]]:
     """Kill a program at its points in turn, each time in a fresh place."""
-    for point in wanted_points(code, case_copy(folder / "first"), every):
+    for point in wanted_points(code, case_copy(folder / "first"), each=each):
         place = case_copy(folder / f"place-{point.number}")
         killed = run_killed_at(point.number, ["-c", code], cwd=place, under=place.parent)
         assert killed is not None, f"the program is not the same each time: no {point}"
@@ -183,15 +199,30 @@ def kill_each(code: str, case_copy: Callable[[Path], Path], folder: Path, every:
         shutil.rmtree(place.parent)
 
 
-@pytest.mark.parametrize(
-    "every", [pytest.param(1, marks=pytest.mark.slow, id="each step"), pytest.param(40, id="some")]
+each_step = pytest.mark.parametrize(
+    "each",
+    [pytest.param(True, marks=pytest.mark.slow, id="each step"), pytest.param(False, id="some")],
 )
-def test_publishing(case: Case, tmp_path: Path, every: int) -> None:
+"""Each point costs two processes: the usual tests visit one of each kind, the long ones all."""
+
+
+@each_step
+def test_publishing_to_a_remote(installed_repo: Machine, tmp_path: Path, each: bool) -> None:
     """EXE-52: killed anywhere in a publication, the next call completes it, to the same result."""
+    check_publishing(make_case(installed_repo, tmp_path, remote=True), tmp_path, each=each)
+
+
+@pytest.mark.slow
+def test_publishing_to_the_registry(installed_repo: Machine, tmp_path: Path) -> None:
+    """EXE-42, EXE-52: the same without a remote."""
+    check_publishing(make_case(installed_repo, tmp_path, remote=False), tmp_path, each=True)
+
+
+def check_publishing(case: Case, folder: Path, *, each: bool) -> None:
+    """Kill publications, and complete each."""
     seen: list[ExecutionStatus] = []
-    for point, machine in kill_each(
-        WATCHED + PUBLISHING.format(rid=case.rid), case.copy, tmp_path, every
-    ):
+    code = WATCHED + PUBLISHING.format(rid=case.rid)
+    for point, machine in kill_each(code, case.copy, folder, each=each):
         status = check_left(case, machine, point)
         seen.append(status)
         execution = aside_of(machine, case.rid)
@@ -199,8 +230,32 @@ def test_publishing(case: Case, tmp_path: Path, every: int) -> None:
         found = execution.upload_execution_outputs()
         assert bool(found) == (status is not S.Uploaded), point
         check_published(case, machine, point)
-    assert set(seen) == {S.Stopped, S.Pending_Upload, S.Uploaded}
-    assert seen == sorted(seen, key=[S.Stopped, S.Pending_Upload, S.Uploaded].index)
+    order = [S.Stopped, S.Pending_Upload, S.Uploaded]
+    assert list(dict.fromkeys(seen)) == order, "each state follows the one before it"
+
+
+@pytest.mark.parametrize("phase", ["storing", "uploading"])
+def test_in_the_middle_of_an_asset(installed_repo: Machine, tmp_path: Path, phase: str) -> None:
+    """EXE-52: killed while asset 2 of 4 is half there, and again: each goes on, none twice."""
+    case = make_case(installed_repo, tmp_path, remote=True, large=3 << 20)
+    machine = Machine(case.copy(tmp_path / "killed"), "laptop")
+    for _ in range(2):
+        code = WATCHED + IN_THE_MIDDLE.format(rid=case.rid, phase=phase)
+        assert run_killed(machine, code)
+        assert check_left(case, machine, phase) is S.Pending_Upload
+    if phase == "uploading":
+        (part,) = (machine.path.parent / "bytes/tmp").iterdir()
+        assert 0 < part.stat().st_size < 3 << 20
+    aside_of(machine, case.rid).upload_execution_outputs()
+    check_published(case, machine, phase)
+
+
+def run_killed(machine: Machine, code: str) -> bool:
+    """Run a program in a process of its own, and return whether it was killed."""
+    done = run_command(
+        [sys.executable, "-c", code], cwd=machine.path, check=False, env=checkout_environ()
+    )
+    return done.returncode == -signal.SIGKILL
 
 
 def check_left(case: Case, machine: Machine, point: object) -> ExecutionStatus:
@@ -250,10 +305,8 @@ def check_published(case: Case, machine: Machine, point: object) -> None:
     machine.aexp_fast("ledger", "verify")
 
 
-@pytest.mark.parametrize(
-    "every", [pytest.param(1, marks=pytest.mark.slow, id="each step"), pytest.param(30, id="some")]
-)
-def test_staging(installed_repo: Machine, tmp_path: Path, every: int) -> None:
+@each_step
+def test_staging(installed_repo: Machine, tmp_path: Path, each: bool) -> None:
     """EXE-23, EXE-51: killed anywhere in the work, what was registered is there, and no Failed."""
     machine_feature(installed_repo)
     installed_repo.commit_all("A feature")
@@ -265,7 +318,7 @@ def test_staging(installed_repo: Machine, tmp_path: Path, every: int) -> None:
         return target / "repo"
 
     ends: list[ExecutionStatus] = []
-    for point, machine in kill_each(WATCHED + STAGING, copy, tmp_path, every):
+    for point, machine in kill_each(WATCHED + STAGING, copy, tmp_path, each=each):
         said = machine.path.parent / "said"
         words = said.read_text().split() if said.exists() else []
         repo = aexp.open_repo(machine.path)

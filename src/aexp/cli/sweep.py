@@ -199,10 +199,13 @@ def status(
 ) -> None:
     """Show how far a sweep is; from any terminal, and from any machine that has its plan."""
     from aexp.cli.sweep_output import say_status
+    from aexp.sweep.redraw import redraw_problem_of
     from aexp.sweep.status import newest_id, status_of
 
     layout = open_for_reading()
     found = status_of(layout, sweep or newest_id(layout))
+    if problem := redraw_problem_of(found.known):
+        note(f"warning: {problem}")
     if format == "json":
         say_json(found.to_json())
     else:

@@ -352,6 +352,7 @@ class Sweep:
     ) -> tuple[Iterable[int], frozenset[int]]:
         manifest = self.manifest
         count = manifest.header.run_count
+        self._check_draws()
         mine = [run_id for run_id in range(count) if in_shard(run_id, shard)]
         wanted = {*manifest.find_failed(), *manifest.find_missing(mine)}.intersection(mine)
         if not fresh:
@@ -365,6 +366,15 @@ class Sweep:
             if fresh or (entry := manifest.get(run_id)) is None or entry.status == "failed"
         }
         return sorted(still | again), again
+
+    def _check_draws(self) -> None:
+        """Warn when the plan would be drawn differently now; its values stay (SWP-04)."""
+        from aexp.sweep.redraw import redraw_problem
+
+        values = (point.values for point in self.points)
+        problem = redraw_problem(self.layout, self.manifest.header, values, thorough=True)
+        if problem:
+            warnings.warn(problem, RuntimeWarning, stacklevel=7)
 
     def _believe_finished(self, driver: Driver, wanted: Iterable[int]) -> None:
         """Record the points that were finished elsewhere, by their point ids (SWP-11)."""

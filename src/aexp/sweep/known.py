@@ -82,7 +82,7 @@ def find_sweep(layout: Layout, text: str, *, runs: Sequence[RunView] | None = No
         return known_in(layout, folder, runs=runs)
     plan = read_plan(layout, sweep_id)
     header = header_of(plan)
-    entries = finished_points(layout, header, _points_of(layout, None, plan), runs=runs)
+    entries = finished_points(layout, header, points_of(layout, None, plan), runs=runs)
     return KnownSweep(layout, header, None, plan, _sorted(entries))
 
 
@@ -137,7 +137,7 @@ def known_in(
     entries = {entry.run_id: entry for entry in manifest.entries}
     open_ = {n for n in range(header.run_count) if n not in entries or _may_differ(entries[n])}
     if open_:
-        points = (p for p in _points_of(layout, folder, plan) if p[0] in open_)
+        points = (p for p in points_of(layout, folder, plan) if p[0] in open_)
         for run_id, entry in finished_points(layout, header, points, runs=runs).items():
             if entry.status != "failed" or run_id not in entries:
                 entries[run_id] = entry
@@ -153,10 +153,19 @@ def _sorted(entries: Mapping[int, Entry]) -> list[Entry]:
     return [entries[run_id] for run_id in sorted(entries)]
 
 
-def _points_of(
+def points_of(
     layout: Layout, folder: Path | None, plan: SweepPlan | None
 ) -> Iterator[tuple[int, Mapping[str, Json]]]:
-    """Yield number and values of each point, wherever they are."""
+    """Yield number and values of each point, wherever they are.
+
+    Args:
+        layout: the repository.
+        folder: the sweep's folder here, or None.
+        plan: its record in the ledger here, or None.
+
+    Raises:
+        CorruptDataError, NotFoundError: they are damaged, or not here.
+    """
     if folder is not None and (folder / POINTS_FILE).is_file():
         with Points(folder / POINTS_FILE) as points:
             for point in points:
@@ -167,7 +176,7 @@ def _points_of(
         with tempfile.TemporaryDirectory(prefix="aexp-sweep-") as place:
             path = Path(place) / POINTS_FILE
             restore_points(layout, plan, path)
-            yield from _points_of(layout, path.parent, plan)
+            yield from points_of(layout, path.parent, plan)
 
 
 # --- what was finished anywhere --------------------------------------------------------------

@@ -30,7 +30,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         sweep_id: 16 hex digits.
         sweep_seed: the seed that everything random of the plan comes from.
         run_count: how many points there are.
-        points_digest: SHA-256 of ``points.jsonl``, hex.
+        points_digest: ``sha256:…`` of the lines of ``points.jsonl`` below its header.
         script_sha256: canonical digest of the script; None for a sweep without one (SWP-09).
         watch: canonical digests of the files that are watched too, by path from the root.
         spec: the settings of the sweep, as they can be written in YAML (SWP-16).

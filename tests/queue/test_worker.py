@@ -184,7 +184,7 @@ def test_going_on_after_a_failure(installed_repo: Machine) -> None:
     with_command(installed_repo, f"{NOTE}; test {{seed}} != 0")
     ids = queue(installed_repo, "--sweep", "seed=0..2")
     done = installed_repo.aexp_fast("queue", "run", check=False).require(10)
-    assert "1 of 1 run did not complete" in done.stderr
+    assert "error: 1 run did not complete\n" in done.stderr
     assert statuses(installed_repo, ids) == ["failed", "queued", "queued"]
     queue(installed_repo, "--sp", "seed=0", "--again")
     installed_repo.aexp_fast("queue", "run", "--continue-on-failure", check=False).require(10)

@@ -180,9 +180,14 @@ def finish(done: Drained) -> None:
         raise typer.Exit(_SIGNALLED + done.interrupted)
     if done.failed:
         raise PartialFailureError(
-            f"{len(done.failed)} of {count(len(done.ran), 'run')} did not complete",
+            f"{_these(len(done.failed), len(done.ran))} did not complete",
             hint="see `aexp queue list --all`; `aexp run-queued RUN` tries one again",
         )
     if done.left:
         first = done.left[0].error
         raise type(first)(first.message, hint=first.hint)
+
+
+def _these(some: int, all_: int) -> str:
+    """Return which of several runs a sentence is about."""
+    return count(some, "run") if some == all_ else f"{some} of {count(all_, 'run')}"

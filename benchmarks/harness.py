@@ -65,6 +65,8 @@ class Options:
         mib: the size of the large file that the registry takes in, in MiB.
         blobs: how many blobs the registry holds that is collected.
         session_runs: at how many runs of a session its checkpoints are measured.
+        points: how many points a sweep has, and how many runs a queue.
+        lines: how many lines the manifest has that is read.
         peer: the tool to compare with, None when it is not installed.
         mlflow: an interpreter that has MLflow, None to leave it out.
         ommx: an interpreter that has OMMX 3, None to leave it out.
@@ -79,6 +81,8 @@ class Options:
     mib: int = 1024
     blobs: int = 100_000
     session_runs: tuple[int, ...] = (10, 100, 1_000)
+    points: int = 100
+    lines: int = 100_000
     peer: Tool | None = None
     mlflow: Path | None = None
     ommx: Path | None = None

@@ -44,8 +44,10 @@ QUICK: dict[str, Any] = {
     "mib": 64,
     "blobs": 2_000,
     "session_runs": (10, 100),
+    "points": 20,
+    "lines": 10_000,
 }
-SCALE = ("repeats", "starts", "records", "mib", "blobs", "session_runs")
+SCALE = ("repeats", "starts", "records", "mib", "blobs", "session_runs", "points", "lines")
 """The options of how much to measure, beside those of the repositories."""
 
 
@@ -169,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
         "--session-runs", type=int, nargs="+", metavar="N",
         help="at how many runs of a session to measure its checkpoints",
     )  # fmt: skip
+    parser.add_argument("--points", type=int, metavar="N", help="of a sweep, and runs of a queue")
+    parser.add_argument("--lines", type=int, metavar="N", help="of the manifest to read")
     parser.add_argument(
         "--peer", type=Path, default=PEER_PYTHON, metavar="PYTHON",
         help=f"an interpreter beside which {PEER_PACKAGE} is installed",

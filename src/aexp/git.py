@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -263,6 +261,8 @@ def _too_slow(args: Sequence[str], timeout: float) -> GitError:
 
 
 def _cannot_start(folder: Path, error: OSError) -> GitError:
+    import shutil  # slow to import
+
     if shutil.which("git") is None:
         return GitError("git is not installed", hint="install git, then run the command again")
     if not folder.is_dir():
@@ -274,6 +274,8 @@ def _cannot_start(folder: Path, error: OSError) -> GitError:
 
 
 def _trust_hint(reason: str) -> str:
+    import shlex  # slow to import
+
     folder = reason.partition(" at ")[2].strip("'") or "FOLDER"
     return (
         "it belongs to another user; if you trust it: "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -459,6 +458,8 @@ def _label(installed: Mapping[str, Any]) -> str:
 
 def default_machine_label() -> str:
     """Return the short host name, made a legal label."""
+    import socket  # slow to import
+
     short = socket.gethostname().split(".")[0]
     cleaned = re.sub(r"[^A-Za-z0-9_-]+", "-", short).strip("-._")
     return cleaned if cleaned and _LABEL.fullmatch(cleaned) else "machine"

@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -88,10 +89,13 @@ class WorkTree:
     def __init__(self, root: Path, *, has_git: bool = True) -> None:
         self._root = root
         self._has_git = has_git
+        self._walked: dict[str, _Walked] = {}
 
     def files(self, folder: str) -> list[str]:
         """See :meth:`Tree.files`."""
         found: list[str] = []
+        links: list[str] = []
+        folders: list[str] = []
         stack = [_folder(folder)]
         while stack:
             here = stack.pop()
@@ -107,7 +111,12 @@ class WorkTree:
                     if entry.is_file(follow_symlinks=False):
                         found.append(f"{above}{entry.name}")
                     elif entry.is_dir(follow_symlinks=False):
+                        folders.append(f"{above}{entry.name}")
                         stack.append(f"{above}{entry.name}")
+                    elif entry.is_symlink():
+                        links.append(f"{above}{entry.name}")
+        # Who asks for links and folders next need not go through thousands of files again.
+        self._walked[folder] = _Walked(links, folders)
         return sorted(found)
 
     def read(self, path: str) -> bytes:
@@ -130,6 +139,11 @@ class WorkTree:
 
     def folders(self, folder: str) -> list[str]:
         """See :meth:`Tree.folders`."""
+        walked = self._walked.get(folder)
+        if walked is not None and walked.folders is not None and _folder(folder):
+            self._walked[folder] = walked._replace(folders=None)
+            depth = _folder(folder).count("/") + 1
+            return sorted(path for path in walked.folders if path.count("/") == depth)
         try:
             with os.scandir(self._root / _folder(folder)) as entries:
                 found = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
@@ -152,6 +166,10 @@ class WorkTree:
             above = "/".join(steps[:count])
             if above and (self._root / above).is_symlink():
                 return [above]
+        walked = self._walked.get(folder)
+        if walked is not None and walked.links is not None:
+            self._walked[folder] = walked._replace(links=None)
+            return sorted(walked.links)
         found: list[str] = []
         stack = [_folder(folder)]
         while stack:
@@ -164,6 +182,13 @@ class WorkTree:
                     elif entry.is_dir(follow_symlinks=False):
                         stack.append(f"{above}{entry.name}")
         return sorted(found)
+
+
+class _Walked(NamedTuple):
+    """What a walk through a folder met besides files, each to be asked for once: it gets old."""
+
+    links: list[str] | None
+    folders: list[str] | None
 
 
 class _Listed(NamedTuple):
@@ -192,6 +217,7 @@ class GitTree:
         self.label = commit or "index"
         self._objects: dict[str, str] = {}
         self._listings: dict[str, list[_Listed]] = {}
+        self._files: dict[str, list[str]] = {}
         self._begun: dict[str, Running] = {}
 
     def begin(self, *places: str) -> None:
@@ -212,12 +238,17 @@ class GitTree:
 
     def files(self, folder: str) -> list[str]:
         """See :meth:`Tree.files`."""
-        above = f"{_folder(folder)}/"
-        found = self._list(_folder(folder).partition("/")[0])
-        return [path for path in found if above == "/" or path.startswith(above)]
+        inner = _folder(folder)
+        found = self._list(inner.partition("/")[0])
+        if not inner:
+            return list(found)
+        # They are sorted, so what is below a folder stands together: "0" comes after "/".
+        return found[bisect_left(found, f"{inner}/") : bisect_left(found, f"{inner}0")]
 
     def _list(self, place: str) -> list[str]:
         """Return the sorted files at or below ``place``, and remember their object ids."""
+        if place in self._files:
+            return self._files[place]
         files = {
             listed.path: listed.oid
             for listed in self._listing(place)
@@ -226,13 +257,14 @@ class GitTree:
         for path in self._announced(files, place):
             del files[path]
         self._objects.update(files)
-        return sorted(files)
+        self._files[place] = sorted(files)
+        return self._files[place]
 
     def _listing(self, place: str) -> list[_Listed]:
         """Return all that git has at or below ``place``; it is asked once."""
         known = self._listings.get(place)
         if known is None:
-            known = self._listings[place] = list(self._ask(place))
+            known = self._listings[place] = self._ask(place)
         return known
 
     def _command(self, where: tuple[str, ...]) -> tuple[str, ...]:
@@ -240,20 +272,18 @@ class GitTree:
             return ("ls-files", "-s", "-z", *where)
         return ("ls-tree", "-r", "-z", "--full-tree", self._commit, *where)
 
-    def _ask(self, place: str) -> Iterator[_Listed]:
+    def _ask(self, place: str) -> list[_Listed]:
         begun = self._begun.pop(place, None)
         if begun is None:
             answer = self._git.run(*self._command(_pathspec(place)))
         else:
             answer = begun.result()
-        staged = self._commit is None
         # Taken apart by place, in one go: there may be a hundred thousand.
-        for field in os.fsdecode(answer.stdout).split("\0"):
-            meta, _, path = field.partition("\t")
-            if staged and path:  # mode, object id, stage
-                yield _Listed(path, meta[:6], meta[7:-2], meta[-1])
-            elif path:  # mode, type, object id
-                yield _Listed(path, meta[:6], meta.rpartition(" ")[2], "0")
+        fields = [f.split("\t", 1) for f in os.fsdecode(answer.stdout).split("\0") if f]
+        if self._commit is None:  # mode, object id, stage
+            return [_Listed(path, meta[:6], meta[7:-2], meta[-1]) for meta, path in fields]
+        # mode, type, object id
+        return [_Listed(path, meta[:6], meta.rpartition(" ")[2], "0") for meta, path in fields]
 
     def _announced(self, files: dict[str, str], place: str) -> list[str]:
         """Return those that ``git add -N`` has only announced: no commit will hold them.

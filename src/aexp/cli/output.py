@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -132,6 +131,8 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str 
     columns = [_column(cells) for cells in zip(headers, *rows, strict=True)]
     widths = [max(map(_measure(cells), cells)) for cells in columns]
     if sys.stdout is not None and sys.stdout.isatty():
+        import shutil  # slow to import
+
         room = shutil.get_terminal_size((80, 24)).columns - len(indent)
         widths = _shrink(widths, room - 2 * (len(widths) - 1))
         columns = [[_fit(c, w) for c in cells] for cells, w in zip(columns, widths, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -125,4 +124,8 @@ def runs_export_index(
 def _width() -> int | None:
     """Return the terminal's width; None when the output goes elsewhere, one line per issue."""
     shown = sys.stdout is not None and sys.stdout.isatty()
-    return shutil.get_terminal_size().columns if shown else None
+    if not shown:
+        return None
+    import shutil  # slow to import
+
+    return shutil.get_terminal_size().columns

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 import time
@@ -238,7 +237,7 @@ class BatchWriter:
         # the folders of the targets are looked at before the rename has failed.
         if not self._prefix:
             make_folder(self._tmp_dir)
-            self._prefix = f"{self._tmp_dir}{os.sep}{os.getpid()}.{secrets.token_hex(6)}."
+            self._prefix = f"{self._tmp_dir}{os.sep}{os.getpid()}.{os.urandom(6).hex()}."
         self._count += 1
         temp = f"{self._prefix}{self._count}{TEMP_SUFFIX}"
         fd = os.open(temp, _EXCLUSIVE, 0o666)

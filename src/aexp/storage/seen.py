@@ -66,13 +66,19 @@ def compare(path: Path, seen: str, digest: str | None = None) -> Verdict:
     if not stat.S_ISREG(found.st_mode):
         return "changed"
     key, _, rest = seen.rpartition(":")
-    known = (digest or "").removeprefix("sha256:") or rest.rstrip(_FRESH)
-    is_known = known not in ("", _UNKNOWN)
+    known = (digest or digest_in(seen) or "").removeprefix("sha256:")
+    is_known = bool(known)
     if key == _key(found) and not (rest.endswith(_FRESH) and is_known):
         return "same"
     if not is_known or (key and key.split(":")[1] != str(found.st_size)):
         return "changed"
     return "same" if sha256_of(path) == known else "changed"
+
+
+def digest_in(seen: str) -> str | None:
+    """Return ``sha256:<hex>`` of the content that was looked at, None where it was not read."""
+    known = seen.rpartition(":")[2].rstrip(_FRESH)
+    return None if known in ("", _UNKNOWN) else f"sha256:{known}"
 
 
 def sha256_of(path: Path) -> str:

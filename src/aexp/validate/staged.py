@@ -29,8 +29,8 @@ def waiting_entries(layout: Layout, index: GitTree, ledger: Ledger) -> Ledger:
     staged = set(index.files(LEDGER_DIR_REL))
     tree = WorkTree(layout.root)
     wanted: dict[str, str] = {}
-    for path in tree.files(LEDGER_DIR_REL):
-        job_id = entry_job_id(path) if path not in staged and is_run_file(path) else None
+    for path in sorted(set(tree.files(LEDGER_DIR_REL)) - staged):
+        job_id = entry_job_id(path) if is_run_file(path) else None
         if job_id is not None and job_id not in known:
             wanted[path] = job_id
     entries: dict[str, LedgerEntry] = {}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -225,7 +223,7 @@ class RunStore:
             self._fill_empty(job_id, document)
             return False
         self.initialise()
-        staging = self.workspace / f"{STAGING}{job_id}-{os.getpid()}-{secrets.token_hex(4)}"
+        staging = self.workspace / f"{STAGING}{job_id}-{os.getpid()}-{os.urandom(4).hex()}"
         try:
             staging.mkdir()
             write_unseen(staging / STATEPOINT_FILE, encode_document(statepoint), durable=True)
@@ -235,7 +233,7 @@ class RunStore:
             created = self._publish(staging, self.folder(job_id))
             sync_folder(self.workspace)
         except OSError as error:
-            shutil.rmtree(staging, ignore_errors=True)
+            _remove(staging)
             if isinstance(error, StorageError):
                 raise
             raise storage_error(error, self.folder(job_id)) from error
@@ -255,7 +253,7 @@ class RunStore:
             if not folder.is_dir():
                 raise
         if (folder / STATEPOINT_FILE).is_file():
-            shutil.rmtree(staging, ignore_errors=True)
+            _remove(staging)
             return False
         # An older tool died between making the folder and filling it: complete it.
         for name in (DOCUMENT_FILE, STATEPOINT_FILE):
@@ -417,3 +415,9 @@ def _decode_lenient(path: str | Path, data: bytes) -> Json:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise CorruptDataError(f"{os.path.basename(path)} is no JSON: {error}") from None
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # slow to import, and hardly ever needed
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -425,6 +425,28 @@ def test_after_bytes_were_stored(exe: Any, mine: Path) -> None:
     }
 
 
+def test_a_change_between_the_check_and_the_storing(
+    exe: Any, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXE-22: what is published is what was registered, whenever it was changed."""
+    from aexp.execution import publish
+
+    def check_then_change(state: Any, working_dir: Path) -> None:
+        check_staged(state, working_dir)
+        write_aged(mine / "scan.png", "content of SCAN.png")
+
+    with exe:
+        exe.asset_file_path("Image", mine / "scan.png")
+    check_staged = publish.check_staged
+    monkeypatch.setattr(publish, "check_staged", check_then_change)
+    with pytest.raises(StagedOutputError, match="was changed after it was registered"):
+        exe.upload_execution_outputs()
+    assert [row.state for row in exe.state.assets()] == ["pending"]
+    exe.asset_file_path("Image", mine / "scan.png")
+    exe.upload_execution_outputs()
+    assert [row.state for row in exe.state.assets()] == ["published"]
+
+
 def test_an_asset_that_is_published(exe: Any, mine: Path) -> None:
     """ADR 10: it is never published twice under one name; the same again is no error."""
     with exe:

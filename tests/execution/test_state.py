@@ -153,13 +153,13 @@ def test_one_row_for_a_name(state: State) -> None:
 
 def test_what_begins_anew(state: State) -> None:
     """EXE-20: another file under a name is pending again, more words about it are not."""
-    first = row(kind="link", source="/data/a", seen="1")
+    first = row(kind="link", source="/data/a", seen="1:7:1:-")
     state.register(first)
     state.stored([("rid-m.pt", "sha256:" + "0" * 64, "0" * 32, 7)])
     state.mark(["rid-m.pt"], "uploaded", "an error")
     said = state.register(replace(first, metadata={"a": 1}))
     assert (said.state, said.size, said.error) == ("uploaded", 7, "an error")
-    anew = state.register(replace(first, seen="2"))
+    anew = state.register(replace(first, seen="2:7:1:-"))
     assert (anew.state, anew.digest, anew.md5, anew.size, anew.error) == ("pending", *[None] * 4)
 
 

@@ -18,6 +18,7 @@ from aexp.errors import (
     InvalidTransitionError,
     NotFoundError,
     RunBusyError,
+    StagedOutputError,
     UsageError,
 )
 from aexp.execution.manifest import ManifestWriter
@@ -45,7 +46,7 @@ from aexp.model.owner import Liveness, Owner, proven_dead_by_restart
 from aexp.process import liveness, this_process
 from aexp.storage import sqlite
 from aexp.storage.atomic import make_folder, sync_folder
-from aexp.storage.seen import look
+from aexp.storage.seen import digest_in, look
 
 DATABASE: Final = "execution.sqlite"
 WORKING_DIR: Final = "execution"
@@ -216,12 +217,19 @@ class State:
 
         Args:
             items: of each, its id, digest, MD5 and size in bytes.
+
+        Raises:
+            StagedOutputError: a linked file is not what it was when it was registered; none of
+                the items is noted.
         """
         with self._changing() as connection:
             for rid, digest, md5, size in items:
                 row = read_asset(connection, "rid = ?", (rid,))
                 if row is None or row.state == "published":
                     continue
+                if row.kind == "link" and digest_in(row.seen) not in (None, digest):
+                    problem = f"{row.label} was changed after it was registered, at {row.source}"
+                    raise StagedOutputError(problem, problems=(problem,))
                 seen = row.seen if row.kind == "link" else look(self.path_of(row), size=size)
                 row = replace(row, state="stored", digest=digest, md5=md5, size=size)
                 put_asset(connection, replace(row, seen=seen, error=None))

@@ -27,6 +27,7 @@ DEFAULT_DIR: Final = "src/configs"
 MAIN_CONFIG: Final = "aexp_model"
 VERSION_BASE: Final = "1.3"
 """The Hydra whose manner is kept: it does not change the working directory."""
+_LOOK: Final = "see `--info` and `--cfg job`"
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,8 @@ def told_plainly() -> Iterator[None]:
 
     try:
         yield
+    except AexpError:
+        raise
     except MissingConfigException as error:
         raise _missing(error) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -226,7 +229,20 @@ def told_plainly() -> Iterator[None]:
         if isinstance(cause, OmegaConfBaseException):
             first = f"{first.rstrip('.')}: {str(cause).splitlines()[0]}"
         hint = next((line for line in lines[1:] if line.startswith("To append")), None)
-        raise UsageError(first, hint=hint or "see `--info` and `--cfg job`") from error
+        raise UsageError(first, hint=hint or _LOOK) from error
+    except (TypeError, ValueError) as error:
+        if not _is_of_hydra(error):
+            raise
+        raise UsageError(one_line(error), hint=_LOOK) from error
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Return whether Hydra or OmegaConf raised an error, whose own kinds it does not have."""
+    import hydra
+    import omegaconf
+
+    raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return any(raised.is_relative_to(Path(m.__file__).parent) for m in (hydra, omegaconf))
 
 
 def _missing(error: Any) -> NotFoundError:

@@ -254,9 +254,13 @@ class _Runner:
 
     def _argv(self, hydra: Any) -> list[str]:
         """Return the command line that runs this very job again."""
+        from omegaconf import OmegaConf
+
+        # As they were typed: what they refer to may not be there, and is looked up in its place.
+        overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         where = self.layout.relative(Path(self._folder))
         named = ["--config-dir", where, "--config-name", self._config_name]
-        return ["aexp", "exec", *named, *map(str, hydra.overrides.task)]
+        return ["aexp", "exec", *named, *map(str, overrides)]
 
 
 def _call(execution: Execution, plan: JobPlan, output_dir: Path, log_name: str) -> Any:

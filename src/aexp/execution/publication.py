@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from aexp.data.features import FeatureBlob, feature_blobs
+from aexp.data.feature_blobs import FeatureBlob, feature_blobs
 from aexp.execution.asset_path import AssetFilePath
 from aexp.execution.progress import Watch
 from aexp.execution.sending import Sending, batches
@@ -79,13 +79,13 @@ class Publication:
             What was published, by kind of asset.
         """
         rids = [row.rid for row in assets]
-        store_assets(self._state, self._registry, self._rows(rids), self._watch)
+        types = store_assets(self._state, self._registry, self._rows(rids), self._watch)
         stored = self._rows(rids)
         self._send_assets(stored)
         values = self._send_features(features)
         size = sum(row.size or 0 for row in stored)
         self._watch.arrived("publishing", len(stored), size)
-        outputs: list[Output] = [self._asset_output(row) for row in stored]
+        outputs: list[Output] = [self._asset_output(row, types) for row in stored]
         outputs += [_feature_output(blob) for blob in values]
         self._make_visible(outputs)
         self._mark_published(rids, values)
@@ -109,7 +109,7 @@ class Publication:
             self._state.mark(list(batch), "uploaded")
 
     def _send_features(self, rows: Sequence[StagedFeature]) -> list[FeatureBlob]:
-        found = feature_blobs(rows, self._state)
+        found = feature_blobs(rows, self._state, self._layout)
         if not found:
             return []
         self._watch.phase("features", len(found), sum(len(blob.data) for blob in found))
@@ -158,8 +158,7 @@ class Publication:
             None if spilled is None else Descriptor.of(JSON, spilled),
             self._earlier(record.document),
         )
-        for child in manifest.children():
-            self._registry.touch(child.digest)
+        # What it names was stored, or touched, under the lease of this publication.
         blob = self._registry.put_many([*items, manifest.encode()])[-1]
         name = outputs_ref(self._layout, self._rid)
         self._registry.publish(SetRef(name, refs.OUTPUTS, blob.digest))
@@ -183,10 +182,12 @@ class Publication:
         known = self._registry.manifest(digest)
         return Descriptor(known.media_type, digest, size, artifact_type=OUTPUTS_TYPE)
 
-    def _asset_output(self, row: StagedAsset) -> AssetOutput:
+    def _asset_output(self, row: StagedAsset, types: Mapping[str, str]) -> AssetOutput:
         digest = row.digest or ""
-        with self._registry.path(digest).open("rb") as stream:
-            head = stream.read(HEAD)
+        media_type = types.get(row.rid)
+        if media_type is None:
+            with self._registry.path(digest).open("rb") as stream:
+                media_type = media_type_of(stream.read(HEAD), row.size or 0, row.name)
         return AssetOutput(
             row.rid,
             row.asset,
@@ -194,7 +195,7 @@ class Publication:
             digest,
             row.md5 or "",
             row.size or 0,
-            media_type_of(head, row.size or 0, row.name),
+            media_type,
             row.types,
             row.metadata,
             row.description,

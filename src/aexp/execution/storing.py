@@ -16,6 +16,7 @@ from typing import Final
 from aexp.errors import NotFoundError, StorageError, UsageError
 from aexp.execution.progress import Watch
 from aexp.execution.state import StagedAsset, State
+from aexp.recording.media_types import HEAD, media_type_of
 from aexp.registry.store import Registry
 
 SMALL: Final = 256 * 1024
@@ -26,7 +27,7 @@ _BATCH_BYTES: Final = 32 * 1024 * 1024
 
 def store_assets(
     state: State, registry: Registry, rows: Sequence[StagedAsset], watch: Watch
-) -> None:
+) -> dict[str, str]:
     """Put the bytes of assets into the registry, and note what they are.
 
     Args:
@@ -35,11 +36,16 @@ def store_assets(
         rows: the assets to be published.
         watch: whom to tell.
 
+    Returns:
+        The media types, by id, of those that were read whole here.
+
     Raises:
         UsageError: a file is gone, or is written just now.
         StorageError: a file cannot be read, or the disk refused.
     """
-    _Storing(state, registry, watch).run(rows)
+    storing = _Storing(state, registry, watch)
+    storing.run(rows)
+    return storing.types
 
 
 class _Storing:
@@ -49,6 +55,7 @@ class _Storing:
         self._watch = watch
         self._few: list[tuple[StagedAsset, bytes]] = []
         self._bytes = 0
+        self.types: dict[str, str] = {}
 
     def run(self, rows: Sequence[StagedAsset]) -> None:
         sizes = {row.rid: _size(self._state, row) for row in rows}
@@ -65,6 +72,7 @@ class _Storing:
     def _add(self, row: StagedAsset) -> None:
         data = _read(file_of(self._state, row), row)
         self._few.append((row, data))
+        self.types[row.rid] = media_type_of(data[:HEAD], len(data), row.name)
         self._bytes += len(data)
         if len(self._few) >= _BATCH_FILES or self._bytes >= _BATCH_BYTES:
             self._flush()

@@ -14,19 +14,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from aexp.data.features import (
-    create_feature,
-    feature_blobs,
-    lookup_feature,
-    resolved_values,
-    staged_rows,
-)
-from aexp.errors import FeatureError, UsageError
+from aexp.data.feature_blobs import feature_blobs, resolved_values
+from aexp.data.feature_staging import staged_rows
+from aexp.data.features import create_feature, lookup_feature
+from aexp.errors import FeatureError, NotFoundError, UsageError
 from aexp.execution.asset_path import AssetFilePath
 from aexp.execution.kinds import Kinds
 from aexp.execution.state import StagedAsset, State
+from aexp.ledger.features import feature_path
 from aexp.model.execution import asset_rid
 from aexp.repo import Layout, open_layout
+from tests.data.published import execution_rid, file_output, put_execution
 from tests.support.machines import Machine
 
 RID = "0123456789abcdef"
@@ -67,6 +65,13 @@ def register(state: State, asset: str, name: str, source: Path | None = None) ->
     if source is None:
         path.write_text(name)
     return path
+
+
+def put_mask(layout: Layout, number: int, kind: str) -> str:
+    """Publish an asset of another execution, and return its id."""
+    output = file_output(layout, execution_rid(number), b"mask", "m.png", kind)
+    put_execution(layout, number, [output])
+    return str(output["rid"])
 
 
 def store(state: State, *paths: AssetFilePath) -> None:
@@ -240,6 +245,7 @@ def test_an_unresolved_path_is_an_error(record_class: Any, state: State, tmp_pat
     """EXE-26: no path is ever published; all problems in one error, and nothing is lost."""
     made = record_class("asset:Mask")
     stray = state.working_dir / "assets" / "Mask" / "stray.png"
+    (tmp_path / "nowhere.png").write_text("never registered")
     mask = register(state, "Mask", "1.png")
     source = tmp_path / "twice.png"
     source.write_text("mask")
@@ -264,6 +270,56 @@ def test_the_wrong_kind_of_asset(record_class: Any, state: State) -> None:
     made = record_class("asset:Mask")
     with pytest.raises(FeatureError, match="kind Mask, and this one is a Model"):
         staged_rows([made(Image="1", x=register(state, "Model", "m.pt"))])
+
+
+def test_what_could_never_be_published_is_not_staged(
+    record_class: Any, layout: Layout, state: State, tmp_path: Path
+) -> None:
+    """EXE-26: an unknown id, a file that is not there, another execution's file: said at once."""
+    made = record_class("asset?:Mask")
+    published = put_mask(layout, 1, "Mask"), put_mask(layout, 2, "Model")
+    mine = register(state, "Mask", "mine.png")
+    model = register(state, "Model", "m.pt")
+    other = tmp_path / ("d" * 32) / "execution" / "assets" / "Mask" / "1.png"
+    for value, said in (
+        (RID, f"neither the ledger nor this execution has an asset {RID}"),
+        (published[1], "this one is a Model"),
+        (model.asset_rid, "this one is a Model"),
+        (tmp_path / "nowhere.png", "there is no file"),
+        (other, "no asset of this execution"),
+    ):
+        with pytest.raises(FeatureError, match=said):
+            staged_rows([made(Image="1", x=value)], layout=layout, state=state)
+    for value in (published[0], mine.asset_rid, mine, str(mine), None):
+        assert staged_rows([made(Image="1", x=value)], layout=layout, state=state)
+
+
+def test_the_ledger_must_have_the_feature(record_class: Any, layout: Layout) -> None:
+    """EXE-25: nobody could read values of a feature that is not there, or is another."""
+    made = record_class("float?")
+    path = feature_path(layout, "Image", "F")
+    path.unlink()
+    with pytest.raises(NotFoundError, match="no feature Image/F"):
+        staged_rows([made(Image="1")], layout=layout)
+    create_feature(layout, "Image", "F", {"x": float})
+    with pytest.raises(FeatureError, match="another Image/F than the ledger has"):
+        staged_rows([made(Image="1")], layout=layout)
+
+
+def test_a_file_that_is_registered_twice(
+    record_class: Any, layout: Layout, state: State, tmp_path: Path
+) -> None:
+    """EXE-26: the column's kind of asset says which of them is meant; a wrong one is an error."""
+    made = record_class("asset:Mask")
+    source = tmp_path / "both.png"
+    source.write_text("both")
+    store(state, register(state, "Model", "both.png", source))
+    rows = staged(state, made(Image="1", x=source))
+    with pytest.raises(FeatureError, match="is a Model, and no Mask"):
+        feature_blobs(rows, state, layout)
+    store(state, mask := register(state, "Mask", "both.png", source))
+    (blob,) = feature_blobs(rows, state, layout)
+    assert json.loads(blob.data)["x"] == mask.asset_rid
 
 
 # --- what is published ---------------------------------------------------------------------

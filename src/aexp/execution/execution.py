@@ -118,11 +118,13 @@ class Execution(Life):
             InvalidTransitionError: the execution is Aborted.
             StorageError: the disk refused.
         """
-        from aexp.data.features import staged_rows
+        from aexp.data.feature_staging import staged_rows
         from aexp.execution.kinds import load_kinds
 
         self._refuse_aborted()
-        return self.state.add_features(staged_rows(features, load_kinds(self.layout)))
+        kinds = load_kinds(self.layout)
+        rows = staged_rows(features, kinds, layout=self.layout, state=self.state)
+        return self.state.add_features(rows)
 
     def _refuse_aborted(self) -> None:
         if self._opened is None and self.status is _S.Aborted:

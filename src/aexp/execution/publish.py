@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
-from aexp.data.features import feature_blobs
+from aexp.data.feature_blobs import feature_blobs
 from aexp.errors import AexpError, InvalidTransitionError, RunBusyError, UsageError
 from aexp.execution.asset_path import AssetFilePath
 from aexp.execution.progress import Callback, Watch
@@ -105,7 +105,7 @@ def upload(
             return {}
         address = _destination(execution.layout)
         check_staged(execution.state, execution.working_dir)
-        feature_blobs(features, AsStored(execution.state.assets()))
+        feature_blobs(features, AsStored(execution.state.assets()), execution.layout)
         _begin(execution, document, status)
         watch = Watch(progress_callback)
         try:

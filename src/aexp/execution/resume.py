@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aexp.errors import NotFoundError, RunBusyError
+from aexp.errors import NotFoundError, RunBusyError, UsageError
 from aexp.execution.configuration import ExecutionConfiguration
 from aexp.execution.execution import Execution
 from aexp.execution.provenance import attach, capture, keep, kept, put_again
+from aexp.execution.settling import settle
 from aexp.execution.state import State
 from aexp.execution.status import refuse_foreign
 from aexp.model.canonical import Json
@@ -53,6 +55,8 @@ def resume_execution(repo: Repository, text: str, *, force: bool = False) -> Exe
         _refuse_publisher(state)
     if kept(record.folder) is None and execution_status(record.document) is ExecutionStatus.Created:
         _capture_again(repo, record, state)
+    with contextlib.suppress(UsageError):  # who publishes is told
+        settle(state, record.document)
     state.write_manifest()
     configuration = ExecutionConfiguration.from_json(state.configuration)
     return Execution(repo, job_id, state, configuration, force=force)

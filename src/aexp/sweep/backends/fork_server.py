@@ -169,10 +169,9 @@ class _Server:
     def _wait(self, pid: int) -> None:
         """Wait for the end of a worker; end it when the driver is gone."""
         fd = os.pidfd_open(pid)
+        driver = self._driver.fileno()
         try:
-            while not (ready := select.select([fd, self._driver], [], [], LOOK_S)[0]) or (
-                fd not in ready
-            ):
+            while fd not in (ready := select.select([fd, driver], [], [], LOOK_S)[0]):
                 # The driver asks for nothing while a worker runs: this is the end of its socket.
                 if ready or os.getppid() != self._parent:
                     os.kill(pid, signal.SIGTERM)

@@ -30,6 +30,7 @@ from aexp.model.feature import (
 )
 from aexp.repo import Layout, open_layout
 from tests.support.machines import Machine
+from tests.support.race import run_aexp_together
 from tests.support.sealed import CHECKOUT
 
 GRADES = ["Mild", "Moderate", "Severe"]
@@ -270,6 +271,15 @@ def test_a_feature_that_is_not_there(layout: Layout, name: str) -> None:
         lookup_feature(layout, "Image", name)
 
 
+def test_a_name_that_is_almost_right(layout: Layout) -> None:
+    """Trap 32: the hint says which feature may be meant."""
+    create_feature(layout, "Image", "Glaucoma_Grade", float)
+    for target, name in (("image", "glaucoma_grade"), ("Image", "Glaucoma_Grades")):
+        with pytest.raises(NotFoundError) as error:
+            lookup_feature(layout, target, name)
+        assert "did you mean Image/Glaucoma_Grade?" in str(error.value.hint)
+
+
 def test_a_damaged_record_is_no_feature(layout: Layout) -> None:
     """LED-12: `ledger verify` finds it, the others are listed, and asking for it says so."""
     create_feature(layout, "Image", "Good", float)
@@ -312,6 +322,19 @@ def test_no_content_crashes_the_reader(value: Any) -> None:
     except CorruptDataError:
         return
     assert found.definition.columns
+
+
+def test_two_that_define_one_name_at_once(installed_repo: Machine) -> None:
+    """EXE-25: of two definitions one stands, whole; the other one is refused."""
+    kinds = ["float", "int", "float", "int"]
+    done = run_aexp_together(
+        [
+            (installed_repo.path, ("feature", "create", "Image", "Score", "--column", f"x={kind}"))
+            for kind in kinds
+        ]
+    )
+    won = lookup_feature(open_layout(installed_repo.path), "Image", "Score").columns[0].kind
+    assert [one.returncode for one in done] == [0 if kind == won else 2 for kind in kinds]
 
 
 # --- the command line ----------------------------------------------------------------------

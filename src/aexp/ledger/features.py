@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -144,9 +145,11 @@ def read_feature(layout: Layout, target: str, name: str) -> FeatureDefinition:
             raise FileNotFoundError
         return decode_feature(f"{target}/{name}", path.read_bytes()).definition
     except (FileNotFoundError, NotADirectoryError):
+        near = _near(layout, f"{target}/{name}")
+        guess = f"did you mean {near}? " if near else ""
         raise NotFoundError(
             f"there is no feature {target}/{name}",
-            hint="see `aexp feature list`; `aexp sync` fetches those of other machines",
+            hint=f"{guess}see `aexp feature list`; `aexp sync` fetches those of other machines",
         ) from None
     except OSError as error:
         reason = error.strerror or str(error)
@@ -156,6 +159,13 @@ def read_feature(layout: Layout, target: str, name: str) -> FeatureDefinition:
             f"{layout.relative(path)}: {error.message}",
             hint="restore it from git: it never changes (`git checkout -- FILE`)",
         ) from None
+
+
+def _near(layout: Layout, key: str) -> str | None:
+    """Return the feature that somebody may have meant, None when none is like it."""
+    known = {one.key.casefold(): one.key for one in list_definitions(layout)}
+    found = get_close_matches(key.casefold(), known, n=1, cutoff=0.8)
+    return known[found[0]] if found else None
 
 
 def _paths(tree: Tree) -> list[str]:

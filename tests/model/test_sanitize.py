@@ -477,8 +477,22 @@ _fragments = st.sampled_from(
         "/", ":", "=", " ", "//", "://", "@", "file://", "https://u:p@", "token=", "--password ",
         "<", ">", "#", "..", "-I", "~", "%2Fhome%2Fx", "\\n", "\n", '"', "'",
         REDACTED_PATH, REDACTED_SECRET, "q8Zr1LmX0pTyW2vB",
+        "curl -u ", "mysql -p", "login ", "kim:q8Zr1LmX", "the password is ", "Cookie: a=", "&sig=",
+        "Authorization: token ", "<password>", "name: api_key, value: ", "key", ", ", "(", "{",
     ]
 )  # fmt: skip
+_words = st.sampled_from(
+    [
+        "curl", "/usr/bin/mysql", "docker", "login", "lr",
+        "sshpass", "wandb", "redis-cli", "-a", "-p", "-u",
+        "-pq8Zr1LmX", "kim:q8Zr1LmX", "--user", "--token", "-token", "q8Zr1LmX0pTyW2vB", HEX40, "x",
+        "X-Api-Key", "Authorization", "-Infinity", "-1", "htpasswd", "-b", REDACTED_SECRET, "runs",
+    ]
+)  # fmt: skip
+_beside = st.dictionaries(
+    st.sampled_from(["name", "key", "value", "kty", "k", "d", "user", "pass", "pw", "header"]),
+    st.sampled_from(["api_key", "DB_PASSWORD", "oct", "q8Zr1LmX0pTyW2vB", "hunter22", "kim", "lr"]),
+)
 _texts = st.one_of(
     st.text(max_size=30),
     st.lists(_fragments, max_size=5).map("".join),
@@ -488,10 +502,13 @@ _keys = st.one_of(
     _texts, st.sampled_from(["password", "api_key", "token", "data_dir", "x", "auth"])
 )
 _json = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), _texts),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), _texts,
+        st.lists(_words, max_size=6), _beside,
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_keys, inner, max_size=4)),
     max_leaves=12,
-)
+)  # fmt: skip
 
 
 @given(_json, st.sampled_from([(), (REPO,), (REPO, DATA, NESTED), (WINDOWS, REPO)]))
@@ -545,8 +562,15 @@ def test_the_quick_look_clears_an_ordinary_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "a-", "a_", "/a", "a://", "/home/", "a b/", "@:", "\\", "eyJ"]
-)
+    "unit",
+    [
+        "a", "a-", "a_", "/a", "a://", "/home/", "a b/", "@:", "\\", "eyJ", "a://b:", "a:b@",
+        "token=", "token ", "password is ", "the key ", "curl -u a:b ", "mysql -pabcdef ",
+        "--token ", "'key', ", "<token>", "auth('a', ", "Cookie: a=b; ", "name: key value: ",
+        "login ", "echo a | ", "a:1:", "config set ", "https://a/hooks/", "Bearer ", "key-", "[",
+        "\\n", "password\t",
+    ],
+)  # fmt: skip
 def test_long_text_takes_linear_time(unit: str) -> None:
     """A 100 kB string is examined in well under a second: no pattern backtracks without bound."""
     text = unit * (100_000 // len(unit))

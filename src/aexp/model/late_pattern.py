@@ -21,33 +21,34 @@ class LatePattern:
         self._flags = flags
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def compiled(self) -> re.Pattern[str]:
+        """The pattern itself, for loops."""
         return re.compile(self._source, self._flags)
 
     def search(self, text: str, *span: int) -> re.Match[str] | None:
         """Return the first match in ``text``, or in the part of it that ``span`` says."""
-        return self._pattern.search(text, *span)
+        return self.compiled.search(text, *span)
 
     def match(self, text: str, *span: int) -> re.Match[str] | None:
         """Return the match at the beginning of ``text``, or at the place that ``span`` says."""
-        return self._pattern.match(text, *span)
+        return self.compiled.match(text, *span)
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
         """Return the match of the whole of ``text``."""
-        return self._pattern.fullmatch(text)
+        return self.compiled.fullmatch(text)
 
     def finditer(self, text: str, *span: int) -> Iterator[re.Match[str]]:
         """Yield the matches that do not overlap."""
-        return self._pattern.finditer(text, *span)
+        return self.compiled.finditer(text, *span)
 
     def findall(self, text: str) -> list[str]:
         """Return the texts of the matches; the pattern has no groups."""
-        return self._pattern.findall(text)
+        return self.compiled.findall(text)
 
     def split(self, text: str) -> list[str]:
         """Return what stands between the matches."""
-        return self._pattern.split(text)
+        return self.compiled.split(text)
 
     def sub(self, replace: Callable[[re.Match[str]], str], text: str) -> str:
         """Return ``text`` with the matches replaced."""
-        return self._pattern.sub(replace, text)
+        return self.compiled.sub(replace, text)

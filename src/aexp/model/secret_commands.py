@@ -105,6 +105,8 @@ _ARGUMENT = LatePattern(
 _LONG_NAME = LatePattern(r"(?:ass|aram|ort|rint|roto)\w*")
 """What follows ``-p`` when it is the beginning of a name, as in ``-port``."""
 _ORACLE_USER = LatePattern(r"[\w$#]{1,30}")
+_REACH = 60
+"""Words behind a command that may be its arguments."""
 _REST = LatePattern(r"[^\s\"'`;|]*")
 
 
@@ -126,16 +128,19 @@ def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield which of the words of a command hold a secret, and where in the word it starts."""
     for at, word in enumerate(words):
         if len(word) < 200 and (tool := _tool(word)) is not None:
-            yield from _of_tool(tool, words, at + 1)
+            window = words[at + 1 : at + 1 + _REACH]
+            if word in window:  # it starts anew
+                window = window[: window.index(word)]
+            for found, offset in _of_tool(tool, window):
+                yield at + 1 + found, offset
 
 
-def _of_tool(tool: _Tool, words: Sequence[str], first: int) -> Iterator[tuple[int, int]]:
-    for at in range(first, len(words)):
-        word = words[at]
-        before = words[at - 1] if at > first else ""
+def _of_tool(tool: _Tool, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    for at, word in enumerate(words):
+        before = words[at - 1] if at else ""
         if before in tool.apart and _counts(word, tool.strict):
             yield at, 0
-        elif before in tool.logins and at > first:
+        elif before in tool.logins and at:
             yield from _of_login(tool.sign, word, at, 0)
         elif tool is _ORACLE:
             if word.count("/") == 1:
@@ -143,7 +148,7 @@ def _of_tool(tool: _Tool, words: Sequence[str], first: int) -> Iterator[tuple[in
         elif word.startswith(("-", "/p:")):
             yield from _of_attached(tool, word, at)
     for name, places in tool.after:
-        yield from _of_places(words, first, name, places, tool.strict)
+        yield from _of_places(words, name, places, tool.strict)
 
 
 def _of_attached(tool: _Tool, word: str, at: int) -> Iterator[tuple[int, int]]:
@@ -164,13 +169,13 @@ def _is_attached(rest: str) -> bool:
 
 
 def _of_places(
-    words: Sequence[str], first: int, name: str, places: tuple[int, ...], strict: bool
+    words: Sequence[str], name: str, places: tuple[int, ...], strict: bool
 ) -> Iterator[tuple[int, int]]:
-    start = first
+    start = 0
     if name:
-        if name not in words[first:]:
+        if name not in words:
             return
-        start = words.index(name, first) + 1
+        start = words.index(name) + 1
     for place in places:
         if place < 0:
             drawn = (i for i in range(start, min(len(words), start + 6)) if is_drawn(words[i]))

@@ -51,6 +51,7 @@ _NAME = LatePattern(
     r"|[\"']\s{0,3},\s{0,3}(?=[\"']))"
     r"(?:[urbfURBF]{0,2}(\\{0,2}[\"'`]))?"
 )
+_JUDGED = 128
 _BARE = LatePattern(r"[^\s\"'&;<>(){}\[\]|`,]+")
 _WORDS_BEFORE = LatePattern(r"(?:[A-Za-z0-9]{1,20} ){1,2}\Z")
 _TO_WORD_BEFORE = ("key", "keys", "pass", "pw", "phrase", "token", "string", "id", "word")
@@ -69,7 +70,10 @@ _CODE = LatePattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|None|True|False|null|
 
 def _assigned(text: str) -> Iterator[Span]:
     """Yield the values that stand behind a secret's name and ``=``, ``:`` or the like."""
+    done = 0
     for match in _NAME.finditer(text):
+        if match.start() < done:
+            continue
         name, sign, quote = match[1], match[2], match[3]
         secrecy = _secrecy_of(text, match.start(), name, ":" in sign)
         if not secrecy:
@@ -81,7 +85,9 @@ def _assigned(text: str) -> Iterator[Span]:
         if quote is None and _CODE.fullmatch(value):
             continue
         if is_secret_value(value, secrecy) and "://" not in value[:24]:
-            yield start, start + len(value)
+            is_long = len(value) > _JUDGED - 8
+            done = _end(text, start, quote) if is_long else start + len(value)
+            yield start, done
             continue
         pair = _LOGIN_PAIR.fullmatch(value) if key_info(name).secrecy else None
         if pair is not None and is_password_like(pair[1]):
@@ -92,12 +98,22 @@ _LOGIN_PAIR = LatePattern(r"[A-Za-z0-9_.@+-]{1,40}[:/]([^\s/:]{6,})")
 
 
 def _value(text: str, start: int, quote: str | None) -> str:
+    """Return the beginning of the value at ``start``, long enough to judge it."""
+    if quote is not None:
+        end = text.find(quote, start, start + _JUDGED)
+        value = text[start : end if end >= 0 else start + _JUDGED]
+        return value.split("\n", 1)[0] if end < 0 or "\n" in value[:200] else value
+    found = _BARE.match(text, start, start + _JUDGED)
+    return found[0].rstrip(".:!\\") if found else ""
+
+
+def _end(text: str, start: int, quote: str | None) -> int:
+    """Return where the value at ``start`` ends, however long it is."""
     if quote is not None:
         end = text.find(quote, start)
-        value = text[start : end if end >= 0 else start + 4096]
-        return value.split("\n", 1)[0] if end < 0 or "\n" in value[:200] else value
+        return end if end >= 0 else len(text)
     found = _BARE.match(text, start)
-    return found[0].rstrip(".:!\\") if found else ""
+    return found.end() if found else start
 
 
 def _secrecy_of(text: str, at: int, name: str, colon: bool) -> int:

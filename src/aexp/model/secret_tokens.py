@@ -82,8 +82,8 @@ _VENDOR = LatePattern(
 )
 """A short name and a run of characters: the form that nearly all tokens of services have."""
 _WITHIN_URL = LatePattern(
-    r"(https?://[^\s/\"'<>]*(?<![A-Za-z])(?:web)?hooks?[^\s\"'<>]*/|https?://[^\s\"'<>]*/webhooks?[a-z0-9]*/"
-    r"[^\s\"'<>]*?|https?://[^\s\"'<>]*/(?:with/key|services|hooks?|p|t|bot|token)/)"
+    r"(https?://[^\s/\"'<>]{0,200}(?<![A-Za-z])(?:web)?hooks?[^\s\"'<>]{0,300}/|https?://[^\s\"'<>]{0,300}/webhooks?[a-z0-9]*/"
+    r"[^\s\"'<>]{0,300}?|https?://[^\s\"'<>]{0,300}/(?:with/key|services|hooks?|p|t|bot|token)/)"
     r"([A-Za-z0-9_-]{20,}|(?<=/hooks/catch/)[\w/-]{8,})",
     re.I,
 )

@@ -98,7 +98,8 @@ def is_random(text: str) -> bool:
         return False
     if text.startswith("/"):  # a path, or base64 that happens to begin so
         return text.endswith("=") or is_mixed(text)
-    if all(_WORD.fullmatch(part) for part in _SEPARATORS.split(text) if part):
+    is_word = _WORD.compiled.fullmatch
+    if all(is_word(part) for part in _SEPARATORS.split(text) if part):
         return False
     pieces = _PIECES.findall(text)
     return len(text) >= 20 or (bool(pieces) and len("".join(pieces)) / len(pieces) < 4.5)

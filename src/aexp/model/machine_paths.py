@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
 
+from aexp.model.late_pattern import LatePattern
+
 REDACTED_PATH = "<redacted:path>"
 
 
@@ -73,15 +75,15 @@ _WINDOWS_TAIL = r"(?:[^\s\"'<>|,;:*?]|(?<=[^\s]) (?=[^\s\"'<>|,;:*?\\/]{1,60}[\\
 _UNC = r"(?<![\w\\])(?:\\\\[A-Za-z][\w.$-]+\\|\\{4}[A-Za-z][\w.$-]+\\{1,4})[^\s\\\"'<>|,;:*?]"
 _ESCAPED = r"%2F(?:home|Users|root|mnt|scratch|data)%2F[\w.%-]*"
 _PATHS = rf"{_KNOWN}|{_UNKNOWN}|{_SHORT}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}"
-_PATH = re.compile(_PATHS)
-_KNOWN_PATH = re.compile(rf"{_KNOWN}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}")
-_URL_OR_PATH = re.compile(
+_PATH = LatePattern(_PATHS)
+_KNOWN_PATH = LatePattern(rf"{_KNOWN}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}|{_ESCAPED}")
+_URL_OR_PATH = LatePattern(
     rf"(?P<url>(?<![A-Za-z0-9+.-])(?!file:)[A-Za-z][A-Za-z0-9+.-]{{0,20}}://(?!/)"
     rf"(?:(?![=,;:]/{_TOP}/|[=,;][A-Za-z]:[\\/]|%2F(?:home|Users|root|mnt|scratch|data)%2F)"
     rf"[^\s\"'<>])*)|{_PATHS}"
 )
-_WHOLE = re.compile(rf"(?:/{_TOP}|//[\w-]+/[\w$.-]+(?:/[^\s:]*)?)/?")
-_PATH_UNDER_KEY = re.compile(r"/[\w.@+~-][^\n]*")
+_WHOLE = LatePattern(rf"(?:/{_TOP}|//[\w-]+/[\w$.-]+(?:/[^\s:]*)?)/?")
+_PATH_UNDER_KEY = LatePattern(r"/[\w.@+~-][^\n]*")
 
 
 def redact_paths(

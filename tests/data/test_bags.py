@@ -178,6 +178,13 @@ def test_the_seeds_way_to_read_metrics_back(layout: Layout) -> None:
     assert last == losses
 
 
+def test_a_folder_called_assets_is_a_folder(layout: Layout, tmp_path: Path) -> None:
+    """EXE-06: files are listed under a kind of asset when they are published assets, only."""
+    add(layout, "x", folder_of(tmp_path / "x", {"assets/Model/1/a.pt": b"a"}), "1.0.0")
+    bag = lookup(layout, "x").download_dataset_bag()
+    assert list(bag.list_dataset_members()) == ["assets"]
+
+
 def test_which_assets_are_taken(layout: Layout, tmp_path: Path) -> None:
     """EXE-06: all of an execution, or single ones, beside files of a folder, each with its id."""
     first = published(layout, 1, {"Model/a.pt": b"a", "Table/t.csv": b"t"})

@@ -338,7 +338,11 @@ def test_a_name_that_looks_like_a_secret(layout: Layout, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "a/b", "../up", "-x", "a b", "ä", "x" * 65, "a.", "f" * 16, "0" * 32]
+    "name",
+    [
+        *("", ".", "..", "a/b", "../up", "-x", "a b", "ä", "x" * 65, "a.", "f" * 16, "0" * 32),
+        *("nul", "com1.x"),
+    ],
 )
 def test_names_that_no_dataset_can_have(layout: Layout, data: Path, name: str) -> None:
     """EXE-06, trap 18: a name is an id and a folder, and is never taken for another id."""

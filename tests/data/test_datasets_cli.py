@@ -223,6 +223,9 @@ def test_another_clone_has_all_of_it(two: TwoMachines, tmp_path: Path) -> None:
     add(cluster, "-d", "Digits of the lab")
     cluster.aexp_fast("dataset", "add", "many", "../many")
     cluster.aexp_fast("push", "digits", "many@1.0.0")
+    committed = cluster.aexp_fast("ledger", "backfill").stdout
+    assert "committed 2 ledger files" in committed
+    assert cluster.status() == ""
     cluster.aexp_fast("sync")
     for name in ("digits", "many"):
         shutil.rmtree(tmp_path / name)

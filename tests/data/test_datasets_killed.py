@@ -50,11 +50,14 @@ ADD = ["aexp", "dataset", "add", "digits", "data", "--version", "1.0.0"]
 
 def test_a_kill_before_the_record_leaves_no_dataset(make: Callable[[int], Path]) -> None:
     """EXE-06: the record is written last: without it there is no dataset, with it there is all."""
-    phases = set()
-    for point, place in kill_everywhere(ADD, make, under=lambda place: place / ".aexp/ledger"):
+    steps: list[str] = []
+    points = kill_everywhere(
+        ADD, make, under=lambda place: place / ".aexp/ledger", phases=("before",)
+    )
+    for point, place in points:
+        steps.append(point.step)
         heal(place, point)
-        phases.add(point.phase)
-    assert phases == {"before", "after"}
+    assert len(steps) > 3
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ from aexp.data.fetching import Supply, bring
 from aexp.data.inputs import fetch, input_bag, prepare
 from aexp.dataset import AssetSpec, DatasetSpec
 from aexp.errors import (
-    AmbiguousIdError,
     CorruptDataError,
     NotFoundError,
     TransferError,
@@ -177,15 +176,14 @@ def test_what_is_not_there(stocked: Layout) -> None:
         prepared(stocked, [], [AssetSpec(rid="README.md")])  # never sniffed as a path
 
 
-def test_the_beginning_of_two_ids(layout: Layout) -> None:
+def test_the_beginning_of_an_id(layout: Layout) -> None:
     """EXE-05: an id may be cut where no other begins like that, and never to a digit or two."""
-    files = {f"Model/{number}.pt": bytes([number]) for number in range(64)}
-    published(layout, 1, files)
-    ids = sorted(asset_ids(layout).values())
-    (one,) = prepared(layout, [], [AssetSpec(rid=ids[0][:12])])
-    assert one["rid"] == ids[0]
-    with pytest.raises((NotFoundError, AmbiguousIdError)):
-        prepared(layout, [], [AssetSpec(rid=ids[0][:1])])
+    published(layout, 1, {"Model/best.pt": MODEL})
+    (rid,) = asset_ids(layout).values()
+    (one,) = prepared(layout, [], [AssetSpec(rid=rid[:6])])
+    assert one["rid"] == rid
+    with pytest.raises(NotFoundError, match="names no asset"):
+        prepared(layout, [], [AssetSpec(rid=rid[:5])])
 
 
 # --- fetched -------------------------------------------------------------------------------
@@ -309,6 +307,18 @@ def test_inputs_come_from_the_remote(stocked: Layout, tmp_path: Path) -> None:
     record = read_dataset(stocked, "digits", "1.0.0")
     assert record.files is not None
     assert all(registry.has(file.digest) for file in record.files)
+
+
+def test_a_dataset_of_assets_that_are_elsewhere(stocked: Layout) -> None:
+    """EXE-06: what another clone has published becomes part of a dataset here, bytes and all."""
+    pushed(stocked)
+    registry = open_registry(stocked)
+    (execution,) = {asset.execution for asset in list_assets(stocked)}
+    record = add(stocked, "models", None, "1.0.0", executions=[execution]).record
+    gc(True, grace_period="0s", repo_root=stocked.root)
+    assert record.files is not None
+    contents = {file.path.rpartition("/")[2]: registry.read(file.digest) for file in record.files}
+    assert contents == {"best.pt": MODEL, "scores.csv": b"a,b\n"}
 
 
 def test_damaged_bytes_are_fetched_anew(stocked: Layout, tmp_path: Path) -> None:

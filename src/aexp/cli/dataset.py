@@ -165,7 +165,7 @@ def show(
     """Show a version of a dataset: what is in it, and which versions there are."""
     from aexp.data.bags import files_of
     from aexp.data.datasets import lookup
-    from aexp.model.dataset import top_folder
+    from aexp.model.dataset import member_key
     from aexp.registry import open_registry
 
     layout = open_layout()
@@ -201,7 +201,7 @@ def show(
         return
     folders: dict[str, list[int]] = {}
     for file in listed:
-        folders.setdefault(top_folder(file.path), []).append(file.size)
+        folders.setdefault(member_key(file), []).append(file.size)
     table(
         ("MEMBERS", "FILES", "SIZE"),
         [(key, str(len(found)), size_text(sum(found))) for key, found in sorted(folders.items())],

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from aexp.registry.transfer import TransferReport
     from aexp.repo import Layout
 
+_WHAT = (
+    "Run ids or their beginnings, experiments (E001), names or digests of artifacts, datasets"
+    " (digits or digits@1.0.0)."
+)
 _Targets = Annotated[
     list[str],
     typer.Argument(
-        help="Run ids or their beginnings, experiments (E001), names or digests of artifacts.",
+        help=_WHAT,
         metavar="RUN|EXPERIMENT|NAME",
     ),
 ]
@@ -48,13 +52,14 @@ def push(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Run ids or their beginnings, experiments (E001), names or digests of artifacts.",
+            help=_WHAT,
             metavar="RUN|EXPERIMENT|NAME",
         ),
     ] = None,
     remote: _Remote = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every named artifact and every ended run of this clone.")
+        bool,
+        typer.Option("--all", help="Every named artifact, dataset and ended run of this clone."),
     ] = False,
     verify: Annotated[
         bool,
@@ -64,7 +69,7 @@ def push(
     root: RegistryRoot = None,
     format: TextFormat = "text",
 ) -> None:
-    """Copy the bytes of runs and sessions to a remote, so that other clones can pull them.
+    """Copy the bytes of runs, sessions and datasets to a remote, for other clones to pull.
 
     What the remote has already is not sent again, and a push that was interrupted continues. The
     facts travel by git: `aexp sync`.
@@ -105,7 +110,7 @@ def pull(
     root: RegistryRoot = None,
     format: TextFormat = "text",
 ) -> None:
-    """Copy the bytes of runs and sessions from a remote into the registry here.
+    """Copy the bytes of runs, sessions and datasets from a remote into the registry here.
 
     The ledger says what belongs to them, so that it works in a fresh clone: `aexp sync` first.
     Every byte is verified; what is damaged on the remote is reported, and not taken.

@@ -19,7 +19,7 @@ from aexp.data.fetching import USUAL, Supply, bring, place_sound
 from aexp.errors import CorruptDataError, UsageError
 from aexp.ledger.dataset_bytes import parcel_to_pull
 from aexp.ledger.datasets import DatasetRecord, check_list
-from aexp.model.dataset import FileFacts, decode_list, top_folder
+from aexp.model.dataset import FileFacts, decode_list, member_key
 from aexp.registry.blobs import Blob
 from aexp.registry.store import Registry
 from aexp.repo import Layout
@@ -111,7 +111,7 @@ class DatasetBag:
                 file.size,
                 file.asset,
             )
-            found.setdefault(top_folder(file.path), []).append(member)
+            found.setdefault(member_key(file), []).append(member)
         return {key: found[key] for key in sorted(found)}
 
 

@@ -128,7 +128,7 @@ def encode_dataset(
         "kind": KIND,
         "name": name,
         "version": str(version),
-        "description": description or None,
+        "description": (description or "").encode("utf-8", "replace").decode().strip() or None,
         "digest": sha256_digest(listed),
         "list_size": len(listed),
         "count": len(files),

@@ -39,6 +39,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _MD5 = re.compile(r"[0-9a-f]{32}")
+_DEVICE = re.compile(r"(?:aux|con|nul|prn|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+"""What no folder can be called on Windows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +79,9 @@ FIRST: Final = Version(1, 0, 0)
 
 def is_dataset_name(text: object) -> bool:
     """Return whether a dataset can be called ``text``."""
-    return isinstance(text, str) and bool(_NAME.fullmatch(text)) and not _ID.fullmatch(text)
+    if not isinstance(text, str) or _NAME.fullmatch(text) is None:
+        return False
+    return _ID.fullmatch(text) is None and _DEVICE.fullmatch(text) is None
 
 
 def check_dataset_name(name: object) -> str:
@@ -188,15 +192,15 @@ def asset_path(asset: str, execution: str, name: str) -> str:
     return f"{ASSETS}/{asset}/{execution}/{name}"
 
 
-def top_folder(path: str) -> str:
-    """Return the key that a file is listed under: its top folder, of assets their kind.
+def member_key(file: FileFacts) -> str:
+    """Return what a file is listed under: its top folder, or of a published asset its kind.
 
     Files that are in no folder are listed under ``.``.
     """
-    parts = path.split("/")
-    if len(parts) == 1:
+    top, slash, below = file.path.partition("/")
+    if not slash:
         return "."
-    return parts[1] if parts[0] == ASSETS and len(parts) == 4 else parts[0]
+    return below.partition("/")[0] if file.asset is not None and top == ASSETS else top
 
 
 def in_order(files: Iterable[FileFacts]) -> tuple[FileFacts, ...]:

@@ -91,6 +91,8 @@ def test_reading_back(exe: Any, installed_repo: Machine, tmp_path: Path, clone: 
     evaluated = [{"execution_rid": exe.execution_rid, "acc": 0.5}]
     exe.upload_execution_outputs()
     assert repo.read_metrics(exe.execution_rid[:8], "metrics.jsonl") == wanted
+    exe.metrics_file().write_text("changed afterwards")
+    assert repo.read_metrics(exe.execution_rid) == wanted + evaluated
     exe.metrics_file().unlink()
     assert repo.read_metrics(exe.execution_rid) == wanted + evaluated
     with pytest.raises(NotFoundError, match="no metrics file"):

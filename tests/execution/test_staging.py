@@ -455,6 +455,8 @@ def test_an_asset_that_is_published(exe: Any, mine: Path) -> None:
         exe.asset_file_path("Image", mine / "other.png", copy_file=True)
         exe.metrics_file()
     assert set(exe.upload_execution_outputs()) == {"Model", "Image", "Execution_Metadata"}
+    published = exe.state.find("Model", "m.pt")
+    assert exe.asset_file_path("Model", exe.state.path_of(published)).read_text() == "weights"
     assert exe.asset_file_path("Image", mine / "scan.png").is_symlink()
     assert exe.asset_file_path("Image", mine / "other.png", copy_file=True).is_file()
     assert exe.metrics_file().is_file()
@@ -506,6 +508,8 @@ def test_unsafe_names(exe: Any, name: str, mine: Path) -> None:
         exe.asset_file_path("Model", mine / "scan.png", rename_file=name)
     with pytest.raises(UsageError):
         exe.metrics_file(name)
+    with pytest.raises(AexpError):
+        exe.asset_file_path("Model", f"{exe.working_dir}/assets/Model/{name}")
     assert exe.state.assets() == []
     assert list((exe.working_dir / "assets").rglob("*")) == []
 

@@ -67,7 +67,7 @@ def read_metrics(
 ) -> list[dict[str, Any]]:
     """Return the records of an execution's metrics files, in order.
 
-    What is staged here is read, and else what was published, as far as its bytes are here. Each
+    What was published is read, as far as its bytes are here, and else what is staged here. Each
     record is a line that holds a JSON object, with ``execution_rid`` added where it has none. A
     file that is one JSON object, or a list of them, is read too.
 
@@ -109,7 +109,10 @@ def _texts(repo: Repository, job_id: str, name: str | None) -> Iterator[tuple[st
         state = State.open(folder)
         for row in state.assets():
             if row.asset == ASSET and METRICS in row.types and name in (None, row.name):
-                text = _staged_text(state.path_of(row))
+                stored = row.digest is not None and registry.has(row.digest)
+                text = None
+                if not (stored and row.state == "published"):
+                    text = _staged_text(state.path_of(row))
                 if text is None and row.digest is not None:
                     text = _decoded(registry.read(row.digest))
                 if text is not None:

@@ -103,7 +103,7 @@ def stage(
     given = Path(file_name)
     own = _own_name(state, asset, given)
     if own is not None and rename_file in (None, own):
-        place = _Place(state, asset, own, said)
+        place = _Place(state, asset, checked_name(own), said)
         there = place.there()
         if there is not None:
             return place.given(place.register(there, there.kind, there.source))

@@ -47,10 +47,14 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    name: Annotated[str, typer.Argument(help="The dataset's name, which is its id.")],
+    name: Annotated[
+        str, typer.Argument(help="The dataset's name, which is its id.", metavar="NAME")
+    ],
     path: Annotated[
         Path | None,
-        typer.Argument(help="A folder, or one file; none for published assets alone."),
+        typer.Argument(
+            help="A folder, or one file; none for published assets alone.", metavar="PATH"
+        ),
     ] = None,
     version: Annotated[
         str | None,

@@ -133,6 +133,14 @@ def test_what_cannot_be_a_feature(target: Any, name: Any, columns: Any) -> None:
     assert "\n" not in error.value.message
 
 
+def test_what_no_file_may_be_called(layout: Layout) -> None:
+    """Trap 18: the names of targets and features are names of files, those of columns are not."""
+    for target, name in (("Aux", "Grade"), ("Image", "com1")):
+        with pytest.raises(FeatureError, match="no file can"):
+            create_feature(layout, target, name, float)
+    create_feature(layout, "Image", "Grade", {"aux": float})
+
+
 def test_no_column_hides_what_every_record_class_has() -> None:
     """EXE-25: the words that are kept free are those that pydantic's classes use."""
     names = {name for name in dir(pydantic.BaseModel) if is_name(name)}

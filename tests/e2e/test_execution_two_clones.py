@@ -47,7 +47,7 @@ from aexp.execution import ExecutionConfiguration
 repo = aexp.open_repo()
 workflow = repo.create_workflow("Segment", "Segmentation", "Finds regions.")
 config = ExecutionConfiguration(
-    workflow=workflow, description="By size", datasets=[DatasetSpec(rid="eyes")], assets=sys.argv[2:]
+    workflow=workflow, datasets=[DatasetSpec(rid="eyes")], assets=sys.argv[2:], description="x"
 )
 Grade = repo.lookup_feature("Image", "Grade").feature_record_class()
 Region = repo.lookup_feature("Image", "Region").feature_record_class()
@@ -56,7 +56,8 @@ with repo.create_execution(config) as exe:
     grades, regions = [], []
     for path in sorted(bag.path.rglob("*.png")):
         data = Path(path).read_bytes()
-        mask = exe.asset_file_path("Mask", f"{path.stem}-mask.png", metadata={"Reader": sys.argv[1]})
+        name = f"{path.stem}-mask.png"
+        mask = exe.asset_file_path("Mask", name, metadata={"Reader": sys.argv[1]})
         mask.write_bytes(data[::-1])
         mask.set_asset_types(["Mask", "Checked"])
         regions.append(Region(Image=path.stem, mask=mask, area=float(len(data))))

@@ -276,7 +276,7 @@ def _checked(made: FeatureDefinition) -> FeatureDefinition:
         raise FeatureError(f"feature {made.key} has more than {MOST_COLUMNS} columns")
     seen: set[str] = {made.target.casefold()}
     for column in made.columns:
-        _check_name("a column", column.name)
+        _check_name("a column", column.name, is_file=False)
         if column.name.casefold() in seen:
             raise FeatureError(
                 f"feature {made.key} has two columns {column.name}",
@@ -311,7 +311,7 @@ def is_name(name: object) -> bool:
     return isinstance(name, str) and bool(_NAME.fullmatch(name)) and len(name) <= LONGEST_NAME
 
 
-def _check_name(what: str, name: object) -> None:
+def _check_name(what: str, name: object, *, is_file: bool = True) -> None:
     if not isinstance(name, str) or not is_name(name):
         raise FeatureError(
             f"{what} cannot be called {_shown(name)}",
@@ -322,7 +322,7 @@ def _check_name(what: str, name: object) -> None:
             f"{what} cannot be called {name}: records use that word",
             hint=f"call it {name.capitalize()}_ or something longer",
         )
-    if name.casefold() in _DEVICES:  # files are called so, also on Windows
+    if is_file and name.casefold() in _DEVICES:
         raise FeatureError(f"{what} cannot be called {name}: no file can, on some systems")
 
 

@@ -242,6 +242,11 @@ def test_clean_leaves_what_is_not_published(installed_repo: Machine) -> None:
         if state is not S.Aborted:
             execution.asset_file_path("Model", "m.bin").write_bytes(b"weights")
             left.append(execution)
+    for state in (S.Stopped, S.Aborted):
+        execution = brought(repo, state)
+        (execution.working_dir / "inputs").mkdir()
+        (execution.working_dir / "inputs" / "scan.png").write_bytes(b"pixels")
+        left.append(execution)
     additive = published(installed_repo, a=b"weights")
     additive.asset_file_path("Model", "later.bin").write_bytes(b"later")
     done = published(installed_repo, b=b"weights")

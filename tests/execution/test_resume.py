@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from aexp.errors import InvalidTransitionError, NotFoundError, RunBusyError, Run
 from aexp.execution import ExecutionConfiguration
 from aexp.execution.provenance import kept
 from aexp.execution.state import DATABASE
+from aexp.execution.status import change
+from aexp.model.times import format_time
 from aexp.registry import open_registry
+from aexp.workspace.store import RunStore
 from tests.execution.held import (
     S,
     brought,
@@ -108,6 +112,26 @@ def test_what_a_killed_run_depended_on_is_sealed(installed_repo: Machine) -> Non
     assert all(registry.has(each["digest"]) for each in entry["attachments"])
 
 
+def test_killed_before_it_was_attached(installed_repo: Machine) -> None:
+    """EXE-10: killed between its start and its first attachment, it has its provenance as well."""
+    done = ran(
+        installed_repo,
+        """
+        from aexp.execution.status import begin
+        exe = repo.create_execution(config)
+        reached(exe.execution_rid)
+        begin(exe.store, exe.execution_rid)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        check=False,
+    )
+    exe = opened(installed_repo).resume_execution(done.stdout.strip())
+    assert exe.status is S.Running
+    exe.update_status(S.Pending_Upload)
+    names = {each["name"] for each in entry_of(exe)["attachments"]}
+    assert names == {"configuration.json", "environment.json"}
+
+
 def test_provenance_that_was_collected_is_put_back(installed_repo: Machine) -> None:
     """EXE-10: bytes of a killed run that were collected meanwhile are there again when sealed."""
     rid, _ = left(installed_repo, "os.kill(os.getpid(), signal.SIGKILL)")
@@ -158,7 +182,8 @@ def test_the_end_of_a_killed_one_is_when_it_was_last_seen(installed_repo: Machin
     assert seen is not None
     exe.update_status(S.Pending_Upload)
     document = document_of(exe)
-    assert document["wallclock_s"] < 60
+    assert document["ended_at"] == format_time(datetime.fromtimestamp(seen, UTC))
+    assert document["wallclock_s"] < 1
     assert document["ended_at"] == entry_of(exe)["ended_at"]
 
 
@@ -201,6 +226,8 @@ def test_another_live_process_owns_it(installed_repo: Machine) -> None:
             repo.resume_execution(rid)
         shell = installed_repo.aexp_fast("execution", "publish", rid, check=False)
         assert shell.returncode == 6
+        with pytest.raises(RunBusyError, match="is running in"):
+            change(RunStore(repo.layout), rid, S.Aborted)
         forced = repo.resume_execution(rid, force=True)
         assert forced.status is S.Running
         assert document_of(forced)["owner"]["pid"] == process.pid

@@ -55,6 +55,8 @@ def test_each_step_of_the_table(installed_repo: Machine, state: ExecutionStatus)
         if kind == "refused":
             with pytest.raises(InvalidTransitionError, match=f"{state.value} cannot become"):
                 execution.update_status(after, "no")
+            with pytest.raises(InvalidTransitionError, match=f"{state.value} cannot become"):
+                change(execution.store, execution.execution_rid, after, message="no", force=True)
             assert document_of(execution) == before
         elif kind == "same":
             execution.update_status(after, "still here")

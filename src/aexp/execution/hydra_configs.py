@@ -283,11 +283,7 @@ def _multirun(hydra: Any, name: str) -> Multirun:
 
 
 def config_info(folder: Path, main: str) -> ConfigInfo:
-    """Return what a config folder that is loaded offers.
-
-    Raises:
-        UsageError: a multirun is none.
-    """
+    """Return what a config folder that is loaded offers."""
     with composing(folder) as hydra:
         loader = hydra.config_loader
         groups = [name for name in hydra.list_all_config_groups() if _is_theirs(name)]
@@ -296,8 +292,16 @@ def config_info(folder: Path, main: str) -> ConfigInfo:
             main=main,
             has_main=main in loader.get_group_options(""),
             groups={name: tuple(loader.get_group_options(name)) for name in sorted(groups)},
-            multiruns=tuple(_multirun(hydra, name) for name in loader.get_group_options(GROUP)),
+            multiruns=tuple(_shown(hydra, name) for name in loader.get_group_options(GROUP)),
         )
+
+
+def _shown(hydra: Any, name: str) -> Multirun:
+    """Return a multirun; of one that is none, what is wrong with it."""
+    try:
+        return _multirun(hydra, name)
+    except UsageError as error:
+        return Multirun(name, (), error.message)
 
 
 def _is_theirs(group: str) -> bool:

@@ -18,7 +18,8 @@ from aexp.execution.hydra_configs import told_plainly
 from aexp.execution.reporting import DryRun
 from aexp.execution.repository import Repository
 from aexp.execution.workflow import Workflow
-from aexp.model.canonical import compact_bytes
+from aexp.model.canonical import compact_bytes, to_json
+from aexp.recording.current import plain_parameter
 from aexp.repo import Layout
 from aexp.storage.atomic import make_folder
 
@@ -160,27 +161,45 @@ def group_choices(hydra: Any) -> dict[str, str]:
 
 
 def parameters_of(config: Any) -> dict[str, bool | int | float | str]:
-    """Return what the model function is configured with, by dotted names; lists as JSON text."""
+    """Return what the model function is configured with; see :func:`flat_parameters`."""
     from omegaconf import OmegaConf
 
     if "model_config" not in config or not OmegaConf.is_dict(config.model_config):
         return {}
+    plain = OmegaConf.to_container(config.model_config, resolve=True, enum_to_str=True)
+    assert isinstance(plain, dict)
+    return flat_parameters(plain)
+
+
+def flat_parameters(values: Mapping[Any, Any]) -> dict[str, bool | int | float | str]:
+    """Return values as parameters of a run: dotted names, lists as JSON text.
+
+    Names that begin with an underscore are Hydra's own, and what is longer than
+    :data:`LONGEST_PARAMETER` bytes is in the staged configuration alone.
+    """
     found: dict[str, bool | int | float | str] = {}
 
     def add(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             for key, item in value.items():
                 if not str(key).startswith("_"):
                     add(f"{prefix}.{key}" if prefix else str(key), item)
         elif isinstance(value, bool | int | float | str):
-            found[prefix] = value
-        elif value is not None:
-            text = compact_bytes(value).decode("utf-8")
-            if len(text) <= LONGEST_PARAMETER:
-                found[prefix] = text
+            found[prefix] = plain_parameter(prefix, value)
+        elif value is not None and (text := _listed(value)) is not None:
+            found[prefix] = text
 
-    add("", OmegaConf.to_container(config.model_config, resolve=True, enum_to_str=True))
+    add("", values)
     return found
+
+
+def _listed(value: Any) -> str | None:
+    """Return a list as JSON text; None when it is long, or has no such form."""
+    try:
+        text = compact_bytes(to_json(value)).decode("utf-8")
+    except ValueError:
+        return None
+    return text if len(text) <= LONGEST_PARAMETER else None
 
 
 def _file_of(model: Any) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from aexp import settings
 from aexp.errors import NotFoundError
@@ -85,3 +85,21 @@ def _own_kernel() -> Iterator[None]:
         )
         with settings.environment_with(settings.jupyter_path_with(folder)):
             yield
+
+
+def manager_logging_to(log: BinaryIO) -> type[Any]:
+    """Return a class that starts kernels whose own messages go to a file, and not to the terminal.
+
+    Args:
+        log: the file; it must stay open as long as the kernel lives.
+    """
+    manager: Any = require("jupyter_client", "notebook", "a notebook").AsyncKernelManager
+
+    class Manager(manager):  # type: ignore[misc]
+        """Starts kernels."""
+
+        async def start_kernel(self, **options: Any) -> None:
+            """Start the kernel."""
+            await super().start_kernel(**{"stdout": log, "stderr": log, **options})
+
+    return Manager

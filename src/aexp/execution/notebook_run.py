@@ -20,8 +20,15 @@ from aexp.clock import utc_now
 from aexp.errors import AexpError, ExecutionFailedError, UsageError
 from aexp.execution.configuration import ExecutionConfiguration
 from aexp.execution.hydra_configs import MAIN_CONFIG, composing, config_folder, load_configs
-from aexp.execution.hydra_plan import built, configured, dry_run, group_choices, workflow_of
-from aexp.execution.kernels import kernel_for
+from aexp.execution.hydra_plan import (
+    built,
+    configured,
+    dry_run,
+    flat_parameters,
+    group_choices,
+    workflow_of,
+)
+from aexp.execution.kernels import kernel_for, manager_logging_to
 from aexp.execution.kinds import ExecMetadataType, MLAsset
 from aexp.execution.parameters import Notebook, merged_parameters, read_notebook
 from aexp.execution.reporting import Done, Reporter, failed, one_line
@@ -43,6 +50,8 @@ RID_PARAMETER: Final = "execution_rid"
 """A parameter of this name gets the execution's id."""
 FOLDER: Final = "notebook"
 """Where below the run's folder the notebook is while it runs."""
+KERNEL_LOG: Final = "kernel.log"
+"""What the kernel itself says, beside it: what cells print is in the notebook."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,7 @@ def run_notebook(layout: Layout, request: NotebookRequest, reporter: Reporter) -
             return None
         execution = Repository(layout).create_execution(composed.configuration)
         reporter.created(execution)
+        _record_parameters(execution, parameters)
         if composed.text is not None:
             _stage_config(execution, composed.text)
         if notebook.has_parameter(RID_PARAMETER):
@@ -148,9 +158,10 @@ def run_notebook(layout: Layout, request: NotebookRequest, reporter: Reporter) -
             cwd=str(notebook.path.parent),
             progress_bar=False,
             **_shown(reporter, request.log_output),
-            **_quiet(notebook),
         )
-        return _run_and_publish(execution, notebook, run, output, reporter)
+        with (output.parent / KERNEL_LOG).open("ab") as kernel_log:
+            run = partial(run, kernel_manager_class=manager_logging_to(kernel_log))
+            return _run_and_publish(execution, notebook, run, output, reporter)
 
 
 def _run_and_publish(
@@ -200,11 +211,6 @@ def _shown(reporter: Reporter, wanted: bool) -> dict[str, Any]:
     }
 
 
-def _quiet(notebook: Notebook) -> dict[str, Any]:
-    """Return the options with which a kernel for Python speaks of its own errors only."""
-    return {"extra_arguments": ["--log-level=ERROR"]} if notebook.language == "python" else {}
-
-
 def _run(
     execution: Execution, notebook: Notebook, run: Callable[[], Any], output: Path, begun: str
 ) -> None:
@@ -219,7 +225,7 @@ def _run(
     message = f"running {notebook.path.name}"
     execution.update_status(_S.Created, message)
     try:
-        with settings.environment_with(told.as_environ()), _cells_failing():
+        with settings.environment_with(told.as_environ()), _cells_failing(execution.layout, output):
             run()
     except _CellFailed as problem:
         _set_failed(execution, problem, begun)
@@ -236,8 +242,12 @@ def _run(
 
 
 @contextlib.contextmanager
-def _cells_failing() -> Iterator[None]:
+def _cells_failing(layout: Layout, output: Path) -> Iterator[None]:
     """Make one exception of what papermill and the kernel's client raise.
+
+    Args:
+        layout: the repository.
+        output: the executed notebook, beside which the kernel's log is.
 
     Raises:
         _CellFailed: a cell raised, or the kernel is no more.
@@ -251,7 +261,9 @@ def _cells_failing() -> Iterator[None]:
         where = f"cell {error.exec_count}: " if error.exec_count else ""
         raise _CellFailed(error.ename, " ".join(str(error.evalue).split()), where) from error
     except DeadKernelError as error:
-        raise _CellFailed("DeadKernelError", "the kernel died") from error
+        log = output.with_name(KERNEL_LOG)
+        told = f"; see {layout.relative(log)}" if log.is_file() and log.stat().st_size else ""
+        raise _CellFailed("DeadKernelError", f"the kernel died{told}") from error
     except (PapermillException, CellControlSignal, RuntimeError, OSError) as error:
         raise _CellFailed(type(error).__name__, one_line(error)) from error
 
@@ -300,6 +312,15 @@ def _compose(layout: Layout, request: NotebookRequest, notebook: Notebook) -> _C
             {str(name): value for name, value in plain.items()},
             bool(built(config, "dry_run")),
             OmegaConf.to_yaml(config),
+        )
+
+
+def _record_parameters(execution: Execution, parameters: Mapping[str, Json]) -> None:
+    """Record what the notebook is set to: with these the run's parameters begin."""
+    params = flat_parameters(parameters)
+    if params:
+        execution.store.update(
+            execution.execution_rid, lambda document: {**document, "params": params}
         )
 
 

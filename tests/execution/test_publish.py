@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -464,3 +467,42 @@ def test_a_ref_that_is_ahead_of_the_document(machine: Machine) -> None:
     assert current is not None
     assert current.digest == manifest_in(execution.document)
     assert registry.manifest(current.digest).subject is None
+
+
+PUBLISHING = """
+import pathlib, sys, time
+import aexp
+
+def wait(progress):
+    pathlib.Path("publishing").touch()
+    while not pathlib.Path("go on").exists():
+        time.sleep(0.02)
+
+aexp.open_repo().resume_execution(sys.argv[1]).upload_execution_outputs(progress_callback=wait)
+"""
+
+
+def test_another_process_publishes(machine: Machine) -> None:
+    """EXE-50: it is named, nothing is done meanwhile, and it ends what it began."""
+    execution = ended_execution(machine, TWO)
+    other = again(execution)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PUBLISHING, execution.execution_rid], cwd=machine.path
+    )
+    try:
+        while not (machine / "publishing").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        with pytest.raises(RunBusyError, match=str(process.pid)):
+            other.upload_execution_outputs()
+        with pytest.raises(RunBusyError):
+            again(execution)
+        assert execution.status is S.Pending_Upload
+        machine.write("go on", "")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert execution.status is S.Uploaded
+    assert other.upload_execution_outputs() == {}
+    assert list(published(entry_of(machine, execution))) == list(TWO)

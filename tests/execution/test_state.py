@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -323,6 +324,25 @@ def test_many_registrations_write_few_manifests(
     assert len(state.assets()) == 400
     state.write_manifest()
     assert len(manifest_of(state)["assets"]) == 400
+
+
+def test_an_older_manifest_never_replaces_a_newer_one(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXE-23: who writes it holds the database, so that no change falls in between."""
+    late = threading.Thread(target=lambda: state.register(row("late.pt")))
+    real = manifest.write_atomic
+
+    def slowly(*args: Any, **options: Any) -> None:
+        monkeypatch.setattr(manifest, "write_atomic", real)
+        late.start()
+        late.join(0.3)
+        real(*args, **options)
+
+    monkeypatch.setattr(manifest, "write_atomic", slowly)
+    state.register(row("early.pt"))
+    late.join()
+    assert [each["file_name"] for each in manifest_of(state)["assets"]] == ["early.pt", "late.pt"]
 
 
 OPS = st.lists(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -183,7 +183,7 @@ class PublishBar:
             self._bar = ByteProgress(progress.phase)
         self._bar.show(progress.bytes_done, progress.bytes_total)
 
-    def __enter__(self) -> PublishBar:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

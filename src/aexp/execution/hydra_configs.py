@@ -242,7 +242,8 @@ def _is_of_hydra(error: Exception) -> bool:
     import omegaconf
 
     raised = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    return any(raised.is_relative_to(Path(m.__file__).parent) for m in (hydra, omegaconf))
+    places = (Path(str(module.__file__)).parent for module in (hydra, omegaconf))
+    return any(raised.is_relative_to(place) for place in places)
 
 
 def _missing(error: Any) -> NotFoundError:

@@ -257,7 +257,7 @@ class _Runner:
         from omegaconf import OmegaConf
 
         # As they were typed: what they refer to may not be there, and is looked up in its place.
-        overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         where = self.layout.relative(Path(self._folder))
         named = ["--config-dir", where, "--config-name", self._config_name]
         return ["aexp", "exec", *named, *map(str, overrides)]

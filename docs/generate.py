@@ -39,6 +39,7 @@ VARIABLES = {
     "AEXP_REPO_ROOT": "The repository of that execution. Set by `aexp exec-notebook`.",
     "AEXP_NOTEBOOK": "The notebook's file. Set by `aexp exec-notebook`.",
     "JPY_SESSION_NAME": "The notebook's file, as a Jupyter server tells its kernels.",
+    "SLURM_CLUSTER_NAME": "The cluster, as Slurm tells its jobs: whom to ask about one.",
     "JUPYTER_PATH": "Where kernels are looked for; `aexp exec-notebook` may add a folder.",
     "GIT_INDEX_FILE": "Set by git for its hooks: the index that holds what is being committed.",
     "SLURM_JOB_ID": "The batch job that owns a run.",

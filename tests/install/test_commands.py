@@ -25,6 +25,7 @@ NAMES = {
     "aexp-annotate", "aexp-numbers", "aexp-doctor", "aexp-ledger-resolve", "aexp-kb-renumber",
     "aexp-ledger-retract", "aexp-query", "aexp-session", "aexp-push", "aexp-pull",
     "aexp-registry", "aexp-registry-gc", "aexp-sweep", "aexp-queue",
+    "aexp-execution", "aexp-dataset", "aexp-feature", "aexp-exec",
 }  # fmt: skip
 PERSONS_OWN = {
     "install-slash-commands": "whoever reads these texts has them already",

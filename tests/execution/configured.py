@@ -133,7 +133,8 @@ def clean_hydra(folder: Path) -> Iterator[None]:
         root.handlers[:], sys.path[:] = handlers, path
         root.setLevel(level)
         for name, module in list(sys.modules.items()):
-            names = getattr(module, "__dict__", {})  # lazy modules import when they are asked
+            # Not by getattr: lazy modules import something when they are asked.
+            names = vars(module)
             places = [names.get("__file__"), *(names.get("__path__") or ())]
             origin = next((place for place in places if isinstance(place, str)), None)
             if origin and Path(origin).is_relative_to(folder):

@@ -32,6 +32,7 @@ from aexp import yaml
 from aexp.errors import AexpError
 from aexp.ledger.places import find_entry
 from aexp.ledger.promote import project_run
+from aexp.model.canonical import Json
 from aexp.repo import open_layout
 from aexp.runs.code_state import head_facts
 from aexp.runs.create import plan_run
@@ -40,7 +41,8 @@ from aexp.sweep import worker
 from aexp.sweep.backends.children import ANSWER, LENGTH, kill_group
 from aexp.sweep.backends.supervise import GRACE_S
 from aexp.sweep.manifest import read_header
-from aexp.sweep.outcome import MANIFEST_FILE
+from aexp.sweep.outcome import MANIFEST_FILE, POINTS_FILE
+from aexp.sweep.points import Points
 from aexp.workspace.store import RunRecord
 
 LOOK_S: Final = 1.0
@@ -153,12 +155,19 @@ class _Server:
             return
         self._rehearsed = (folder, now)
         # The point will find out what is wrong, and say so.
-        with contextlib.suppress(AexpError, OSError):
+        with contextlib.suppress(AexpError, OSError, IndexError):
             layout = open_layout(root)
-            head_facts(layout)
+            code = head_facts(layout)
             experiment = read_header(Path(folder, MANIFEST_FILE)).spec.get("experiment")
-            run = plan_run(layout, experiment, {}, include_commit=False, missing="allow")
-            document = {**run.document, "status": "complete", "attempt_id": "none"}
+            with Points(Path(folder, POINTS_FILE)) as points:
+                values = points[0].values
+            run = plan_run(layout, experiment, values, include_commit=False, missing="allow")
+            # As of a run that has ended, with what most of them have in common.
+            document: dict[str, Json] = {
+                **run.document,
+                **{"status": "complete", "ended_by": "exit", "attempt_id": run.job_id[:16]},
+                **{"environment": environment_of(code), "sweep": {"sweep_id": run.job_id[:16]}},
+            }
             project_run(layout, RunRecord(run.job_id, run.statepoint, document, layout.workspace))
             find_entry(layout, run.job_id)
 

@@ -165,8 +165,11 @@ class _Server:
             # As of a run that has ended, with what most of them have in common.
             document: dict[str, Json] = {
                 **run.document,
-                **{"status": "complete", "ended_by": "exit", "attempt_id": run.job_id[:16]},
-                **{"environment": environment_of(code), "sweep": {"sweep_id": run.job_id[:16]}},
+                "status": "complete",
+                "ended_by": "exit",
+                "attempt_id": run.job_id[:16],
+                "environment": environment_of(code),
+                "sweep": {"sweep_id": run.job_id[:16]},
             }
             project_run(layout, RunRecord(run.job_id, run.statepoint, document, layout.workspace))
             find_entry(layout, run.job_id)

@@ -126,9 +126,10 @@ def test_refs_by_kind_and_session(registry: Registry, digest: str) -> None:
         session = "E001" if number % 2 else "E002"
         registry.publish(SetRef(f"{kind}/1", kind, digest, session))
     assert [ref.name for ref in registry.refs(kind="run")] == ["run/1"]
-    assert [ref.name for ref in registry.refs(session="E001")] == ["anonymous/1", "run/1"]
+    of_session = ["anonymous/1", "dataset/1", "run/1"]
+    assert [ref.name for ref in registry.refs(session="E001")] == of_session
     assert registry.refs(kind="run", session="E002") == []
-    assert len(registry.refs()) == 4
+    assert len(registry.refs()) == len(KINDS) == 6
     assert names(registry) == ["artifact/1"]  # REG-01: named artifacts and nothing else
 
 

@@ -137,8 +137,17 @@ def application_for(arguments: Sequence[str]) -> typer.Typer:
                 app = _new()
                 _register(app, _module(module), panel)
                 app.registered_commands = [c for c in app.registered_commands if c.name == name]
+                app.registered_groups = [g for g in app.registered_groups if _name(g) == name]
                 return app
     return whole()
+
+
+def _name(group: Any) -> str | None:
+    """Return what a group is called, where it was added or where it was made."""
+    for info in (group, group.typer_instance.info):
+        if isinstance(info.name, str):
+            return info.name
+    return None
 
 
 def _module(name: str) -> ModuleType:

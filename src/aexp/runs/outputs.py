@@ -90,8 +90,7 @@ def attempts_of(view: RunView) -> Iterator[Mapping[str, Json]]:
     if view.entry is None:
         return
     yield view.entry
-    others = view.entry.get("replicates")
-    yield from (other for other in others or () if isinstance(other, Mapping))
+    yield from view.entry.get("replicates") or ()
 
 
 def manifests_of(view: RunView) -> list[str]:

@@ -121,6 +121,7 @@ def test_runner_and_kernel_share_one_execution(lab: Machine) -> None:
     assert manifest["published_at"]
 
 
+@pytest.mark.slow  # a kernel of its own
 def test_a_notebook_that_knows_nothing_of_aexp(lab: Machine) -> None:
     """EXE-01, EXE-61: it is an execution all the same, as long as the notebook took."""
     put(lab, "import time; time.sleep(0.3)\nprint('plain')", tagged=False)
@@ -144,6 +145,7 @@ def test_a_notebook_that_leaves_its_execution_open(lab: Machine) -> None:
     assert only(lab).document["status"] == "complete"
 
 
+@pytest.mark.slow  # a kernel of its own
 def test_a_configuration_for_a_notebook(lab: Machine) -> None:
     """EXE-61: overrides choose inputs and values; without any there is no configuration."""
     add_configs(lab)
@@ -186,7 +188,12 @@ def test_a_configuration_for_a_notebook(lab: Machine) -> None:
             "none",
             marks=pytest.mark.slow,
         ),
-        ((OPEN, f"with execution:\n    {WORK}"), {"Table/t.csv"}, "upload_failed"),
+        pytest.param(
+            (OPEN, f"with execution:\n    {WORK}"),
+            {"Table/t.csv"},
+            "upload_failed",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["before", "inside", "open", "behind"],
 )

@@ -137,6 +137,11 @@ def application_for(arguments: Sequence[str]) -> typer.Typer:
                 app = _new()
                 _register(app, _module(module), panel)
                 app.registered_commands = [c for c in app.registered_commands if c.name == name]
+                app.registered_groups = [
+                    group
+                    for group in app.registered_groups
+                    if group.typer_instance is None or group.typer_instance.info.name == name
+                ]
                 app.registered_groups = [g for g in app.registered_groups if _name(g) == name]
                 return app
     return whole()

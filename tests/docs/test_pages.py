@@ -23,6 +23,8 @@ PAGES = sorted(
     ]
 )
 KNOWN = RUNNABLE | {"text", "json", "yaml", "toml", "markdown", "ini", "gitignore", "diff"}
+SLOW = {"examples/execution/README.md"}
+"""Ten programs that import scikit-learn, and two kernels."""
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -49,7 +51,14 @@ def reader(tmp_path: Path, sealed_environment: Path) -> Reader:
     return Reader(desk, dict(os.environ), state)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if is_run(page)], ids=page_id)
+def run_pages() -> list[object]:
+    """Return the pages with blocks to run; those that take long are marked."""
+    found = [page for page in PAGES if is_run(page)]
+    slow = pytest.mark.slow
+    return [pytest.param(p, marks=slow if page_id(p) in SLOW else ()) for p in found]
+
+
+@pytest.mark.parametrize("page", run_pages(), ids=page_id)
 def test_every_block_of_the_page_runs(page: Path, reader: Reader) -> None:
     """A stranger can copy each block of a page, in order, and none of them fails."""
     for block in blocks(page.read_text("utf-8")):

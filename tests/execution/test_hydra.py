@@ -398,3 +398,20 @@ def test_an_execution_is_read_with_the_api(project: Machine) -> None:
     resumed: Any = repo.resume_execution(rid)
     assert resumed.upload_execution_outputs() == {}
     assert resumed.configuration.config_choices["model_config"] == "usual"
+
+
+def test_outputs_that_cannot_be_published(project: Machine, tmp_path: Path) -> None:
+    """EXE-40, EXE-60: a remote that fails leaves Failed; the line and what to do next are said."""
+    project.write("aexp.yaml", f"remotes: {{disk: {tmp_path / 'not mounted' / 'store'}}}\n")
+    project.commit_all()
+    done = project.aexp_fast("exec", check=False)
+    assert done.returncode not in (0, 1, 70)
+    (record,) = executions(project)
+    assert record.status is S.Failed
+    assert record.document["status"] == "complete", "the work itself ended well"
+    rid = record.execution_rid[:8]
+    assert f"what it staged is kept; publish it with `aexp execution publish {rid}`" in done.stderr
+    (tmp_path / "not mounted").mkdir()
+    project.aexp_fast("execution", "publish", rid)
+    assert executions(project)[0].status is S.Uploaded
+    assert len(calls()) == 1

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from aexp.cli.execution import PublishBar
 from aexp.cli.output import count, note, say, size_text, table
-from aexp.errors import UsageError
+from aexp.errors import ExecutionFailedError, UsageError
 from aexp.repo import open_layout
 
 if TYPE_CHECKING:
@@ -197,6 +197,9 @@ class Watcher(PublishBar):
         number = sum(map(len, done.outputs.values()))
         published = f": {count(number, 'file')} published" if number else ""
         say(f"execution {done.execution_rid[:8]} is {done.status}{published}")
+        if done.error is not None and not isinstance(done.error, ExecutionFailedError):
+            rid = done.execution_rid[:8]
+            note(f"what it staged is kept; publish it with `aexp execution publish {rid}`")
         if done.left is not None:
             note(f"not registered, so not published: what is in {done.left}")
 

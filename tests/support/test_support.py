@@ -136,6 +136,8 @@ def test_a_swallowed_violation_still_fails_the_test(tmp_path: Path) -> None:
             "no:cacheprovider",
             "-p",
             "tests.conftest",
+            # Else it clears away, at its end, what other test runs of this user have left.
+            f"--basetemp={tmp_path / 'inner'}",
             str(test),
         ],
         cwd=tmp_path,

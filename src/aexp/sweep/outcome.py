@@ -105,13 +105,16 @@ def out_folder(folder: Path, run_id: int) -> Path:
 
 
 def publish(folder: Path, outcome: Outcome) -> None:
-    """Write an outcome, atomically and durably; the worker's last act.
+    """Write an outcome, all or nothing; the worker's last act.
+
+    A power failure may take its name, until the manifest has its line: the run, which is durable
+    before, then tells a resume as much.
 
     Raises:
         StorageError: the disk refused.
     """
     path = outcome_file(folder, outcome.run_id, outcome.attempt)
-    write_atomic(path, msgspec.json.encode(outcome) + b"\n")
+    write_atomic(path, msgspec.json.encode(outcome) + b"\n", flush="content")
 
 
 def read_outcome(path: Path) -> Outcome | None:

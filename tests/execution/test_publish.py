@@ -19,6 +19,7 @@ from aexp.errors import (
     FeatureError,
     InvalidTransitionError,
     NotFoundError,
+    RemoteUnavailableError,
     RunBusyError,
     StagedOutputError,
     UsageError,
@@ -252,6 +253,12 @@ def test_values_alone_after_publication(machine: Machine) -> None:
     counts = [o["count"] for o in entry_of(machine, execution)["outputs"] if "count" in o]
     assert counts == [1, 1]
     assert again(execution).upload_execution_outputs() == {}
+    # As a kill leaves a third time, between the note of the digest and the document.
+    later.add_features([record(Image="one", Grade="Mild")])
+    (row,) = later.state.features("pending")
+    later.state.mark_features([row.id], "pending", execution.document["outputs"][-1]["digest"])
+    again(execution).upload_execution_outputs()
+    assert len([o for o in entry_of(machine, execution)["outputs"] if "count" in o]) == 3
 
 
 def test_states_in_which_nothing_is_published(machine: Machine) -> None:
@@ -372,6 +379,30 @@ def test_a_collection_in_the_middle(machine: Machine, monkeypatch: pytest.Monkey
     assert registry.live_leases() == []
     machine.aexp_fast("registry", "verify")
     assert registry.read(digest(b"weights")) == b"weights"
+
+
+def test_a_collection_while_an_old_try_is_taken_up(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GC-03: what an earlier try stored is kept from the moment in which the next one finds it."""
+    use_remote(machine)
+    execution = ended_execution(machine, TWO)
+    with (
+        wrapped_remote(monkeypatch, lambda remote: FlakyRemote(remote, fail={"put": 99})),
+        pytest.raises(RemoteUnavailableError),
+    ):
+        execution.upload_execution_outputs(max_retries=0)
+    registry = registry_of(machine)
+    for data in TWO.values():
+        os.utime(registry.path(digest(data)), (1, 1))
+
+    def collect(progress: Any) -> None:
+        if progress.phase == "uploading":
+            gc(delete=True, grace_period="0s", repo_root=machine.path)
+
+    execution.upload_execution_outputs(progress_callback=collect)
+    machine.aexp_fast("registry", "verify")
+    assert [registry.read(digest(data)) for data in TWO.values()] == list(TWO.values())
 
 
 def test_one_publication_at_a_time(machine: Machine) -> None:

@@ -234,6 +234,14 @@ def test_what_a_cited_run_published_stays(two: TwoMachines) -> None:
     registry.publish(*(DropRef(ref.name) for ref in registry.refs()))  # as after a disaster
     two.cluster.aexp_fast("registry", "gc", "--delete", "--grace-period", "0s")
     assert registry.read(digest(MANY["Image/007.png"])) == MANY["Image/007.png"]
+    # What a damaged manifest names nobody knows: then nothing at all is deleted.
+    loose = registry.put(b"loose")
+    manifest = registry.path(manifest_in(execution.document) or "")
+    manifest.chmod(0o600)
+    manifest.write_bytes(b"damaged")
+    two.cluster.aexp_fast("registry", "gc", "--delete", "--grace-period", "0s", check=False)
+    assert registry.has(digest(MANY["Image/007.png"]))
+    assert registry.has(loose.digest)
 
 
 KINDS = [

@@ -259,6 +259,33 @@ def test_a_notebook_does_not_lock_itself_out(installed_repo: Machine) -> None:
         assert repo.resume_execution(mine.execution_rid).status is S.Running
 
 
+def test_another_process_publishes_it(installed_repo: Machine) -> None:
+    """EXE-50: a live publisher elsewhere is respected, a dead one is not in the way."""
+    process = started(
+        installed_repo,
+        """
+        from aexp.process import this_process
+        with repo.create_execution(config) as exe:
+            pass
+        exe.state.take_publisher(this_process())
+        reached(exe.execution_rid)
+        sys.stdin.readline()
+        """,
+    )
+    rid = line_of(process)
+    repo = opened(installed_repo)
+    try:
+        with pytest.raises(RunBusyError, match="is being published by"):
+            repo.resume_execution(rid)
+        assert repo.resume_execution(rid, force=True).status is S.Stopped
+    finally:
+        process.kill()
+        process.communicate()
+    exe = repo.resume_execution(rid)
+    exe.upload_execution_outputs()
+    assert exe.status is S.Uploaded
+
+
 def test_two_that_resume_one_killed_execution(installed_repo: Machine) -> None:
     """EXE-13: the second of two that decide about a killed execution is told."""
     rid, _ = left(installed_repo, "os.kill(os.getpid(), signal.SIGKILL)")

@@ -11,13 +11,13 @@ from aexp.execution.configuration import ExecutionConfiguration
 from aexp.execution.execution import Execution
 from aexp.execution.provenance import attach, capture, keep, kept, put_again
 from aexp.execution.settling import settle
-from aexp.execution.state import State
+from aexp.execution.state import State, may_follow
 from aexp.execution.status import refuse_foreign
 from aexp.model.canonical import Json
 from aexp.model.execution import KEY, ExecutionStatus, execution_status, is_execution
-from aexp.model.owner import Liveness, Owner
+from aexp.model.owner import Owner
 from aexp.model.status import is_terminal
-from aexp.process import liveness, this_process
+from aexp.process import this_process
 from aexp.runs.closing import close_attempt, seal_again
 from aexp.runs.lookup import resolve_local_id
 from aexp.workspace.store import RunRecord, RunStore
@@ -95,9 +95,7 @@ def _declared(document: Mapping[str, Json]) -> dict[str, Json]:
 def publishing(state: State) -> Owner | None:
     """Return the other process that publishes an execution just now, or None."""
     owner = state.publisher()
-    if owner is None or owner == this_process() or liveness(owner) is Liveness.DEAD:
-        return None
-    return owner
+    return None if owner is None or may_follow(owner, this_process()) else owner
 
 
 def _refuse_publisher(state: State) -> None:
@@ -105,7 +103,7 @@ def _refuse_publisher(state: State) -> None:
     if owner is not None:
         raise RunBusyError(
             f"execution {state.execution_rid} is being published by {owner.describe()}",
-            hint="wait for it, or stop it",
+            hint="wait for it; if it is gone, resume with `force=True`",
         )
 
 

@@ -310,7 +310,7 @@ class State:
         """
         with self._changing() as connection:
             there = Owner.from_json(read_fact(connection, _PUBLISHER))
-            if there is not None and not force and not _may_follow(there, owner):
+            if there is not None and not force and not may_follow(there, owner):
                 raise RunBusyError(
                     f"{there.describe()} publishes execution {self.execution_rid}",
                     hint="wait for it; if it is gone, resume with `force=True`",
@@ -358,7 +358,8 @@ class State:
             yield connection
 
 
-def _may_follow(there: Owner, owner: Owner) -> bool:
+def may_follow(there: Owner, owner: Owner) -> bool:
+    """Return whether ``owner`` may publish after ``there``: it is the same, or that one is gone."""
     if there == owner or proven_dead_by_restart(there, owner):
         return True
     return liveness(there) is Liveness.DEAD

@@ -5,8 +5,9 @@ They are loaded when they are first used: only the two specifications need pydan
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from aexp.late import load
 
 if TYPE_CHECKING:
     from aexp.data.bags import DatasetBag as DatasetBag
@@ -28,12 +29,7 @@ __all__ = sorted(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'aexp.dataset' has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

@@ -5,11 +5,11 @@ The names are loaded when they are first used.
 
 from __future__ import annotations
 
-import importlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from aexp.errors import MissingExtraError
+from aexp.late import load
 
 if find_spec("pydantic") is None:
     raise MissingExtraError(
@@ -54,12 +54,7 @@ __all__ = sorted(_PUBLIC)
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'aexp.execution' has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
+    return load(__name__, _PUBLIC, name)
 
 
 def __dir__() -> list[str]:

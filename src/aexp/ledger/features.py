@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from aexp.errors import CorruptDataError, FeatureError, NotFoundError, UnsafeValueError
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all
+from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all, read_one
 from aexp.model.canonical import Json, canonical_bytes
 from aexp.model.entry import record_digest
 from aexp.model.feature import FeatureDefinition, difference, from_json, is_name
@@ -143,21 +144,14 @@ def read_feature(layout: Layout, target: str, name: str) -> FeatureDefinition:
     try:
         if not (is_name(target) and is_name(name)):  # it would be a path somewhere else
             raise FileNotFoundError
-        return decode_feature(f"{target}/{name}", path.read_bytes()).definition
+        key = f"{target}/{name}"
+        return read_one(layout, path, partial(decode_feature, key)).definition
     except (FileNotFoundError, NotADirectoryError):
         near = _near(layout, f"{target}/{name}")
         guess = f"did you mean {near}? " if near else ""
         raise NotFoundError(
             f"there is no feature {target}/{name}",
             hint=f"{guess}see `aexp feature list`; `aexp sync` fetches those of other machines",
-        ) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CorruptDataError(f"{layout.relative(path)} cannot be read: {reason}") from None
-    except CorruptDataError as error:
-        raise type(error)(
-            f"{layout.relative(path)}: {error.message}",
-            hint="restore it from git: it never changes (`git checkout -- FILE`)",
         ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from aexp.errors import AexpError, CorruptDataError, NewerSchemaError
@@ -11,6 +12,7 @@ from aexp.ledger.judge import LedgerProblem
 from aexp.model.canonical import Json, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.sanitize import find_secrets
+from aexp.repo import Layout
 from aexp.tree import Tree
 
 SCHEMA_VERSION: Final = 1
@@ -58,6 +60,32 @@ class Record(Protocol):
 
 
 R = TypeVar("R", bound=Record)
+
+
+def read_one(layout: Layout, path: Path, decode: Callable[[bytes], R]) -> R:
+    """Return the record in one file.
+
+    Args:
+        layout: its repository.
+        path: the file.
+        decode: returns the record in its bytes; raises CorruptDataError.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such file.
+        CorruptDataError: it cannot be read, or is damaged; the message names it.
+    """
+    try:
+        return decode(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CorruptDataError(f"{layout.relative(path)} cannot be read: {reason}") from None
+    except CorruptDataError as error:
+        raise type(error)(
+            f"{layout.relative(path)}: {error.message}",
+            hint="restore it from git: it never changes (`git checkout -- FILE`)",
+        ) from None
 
 
 def read_all(

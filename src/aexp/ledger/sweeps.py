@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from aexp.errors import (
 )
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all
+from aexp.ledger.records import SCHEMA_VERSION, open_record, read_all, read_one
 from aexp.model.canonical import Json, canonical_bytes, decode_json
 from aexp.model.entry import record_digest
 from aexp.model.oci import is_digest
@@ -268,17 +269,9 @@ def read_plan(layout: Layout, sweep_id: str) -> SweepPlan:
     """
     path = plan_path(layout, sweep_id)
     try:
-        return decode_plan(sweep_id, path.read_bytes())
+        return read_one(layout, path, partial(decode_plan, sweep_id))
     except FileNotFoundError:
         raise NotFoundError(
             f"the ledger has no plan of sweep {sweep_id}",
             hint="run `aexp sync` to fetch it; see `aexp sweep list`",
-        ) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CorruptDataError(f"{layout.relative(path)} cannot be read: {reason}") from None
-    except CorruptDataError as error:
-        raise type(error)(
-            f"{layout.relative(path)}: {error.message}",
-            hint="restore it from git: it never changes (`git checkout -- FILE`)",
         ) from None

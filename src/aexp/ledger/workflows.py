@@ -8,12 +8,13 @@ moment, so that two machines that register one script alike write the same bytes
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
-from aexp.errors import CorruptDataError, NotFoundError, UsageError
+from aexp.errors import NotFoundError, UsageError
 from aexp.ledger.judge import LedgerProblem
 from aexp.ledger.promote import roots_of
-from aexp.ledger.records import SCHEMA_VERSION, read_all
+from aexp.ledger.records import SCHEMA_VERSION, read_all, read_one
 from aexp.ledger.workflow_record import (
     FILE,
     KIND,
@@ -101,18 +102,10 @@ def read_workflow(layout: Layout, checksum: str) -> WorkflowRecord:
     """
     path = workflow_path(layout, checksum)
     try:
-        return decode_workflow(checksum, path.read_bytes())
+        return read_one(layout, path, partial(decode_workflow, checksum))
     except FileNotFoundError:
         raise NotFoundError(
             f"the ledger has no workflow {checksum}", hint="run `aexp sync` to fetch it"
-        ) from None
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise CorruptDataError(f"{layout.relative(path)} cannot be read: {reason}") from None
-    except CorruptDataError as error:
-        raise type(error)(
-            f"{layout.relative(path)}: {error.message}",
-            hint="restore it from git: it never changes (`git checkout -- FILE`)",
         ) from None
 
 

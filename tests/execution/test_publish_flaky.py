@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from tests.execution.publishing import (
 )
 from tests.execution.test_publish import machine_feature
 from tests.registry.remote_help import FlakyRemote, blob_names
+from tests.registry.remote_services import use_aws
 from tests.support.machines import Machine
 
 S = ExecutionStatus
@@ -344,10 +348,53 @@ def test_limits_of_s3(installed_repo: Machine, monkeypatch: pytest.MonkeyPatch) 
     pytest.importorskip("s3fs")
     address = parse_remote("s3://bucket/place", name="lab")
     remote: Any = open_remote(layout_of(installed_repo), address, Limits(7.0, 9.0, 25 * CHUNK))
-    assert remote._system.config_kwargs == {"connect_timeout": 7.0, "read_timeout": 9.0}
+    settings = remote._system.config_kwargs
+    assert (settings["connect_timeout"], settings["read_timeout"]) == (7.0, 9.0)
     assert remote._request == 25 * CHUNK
     small: Any = open_remote(layout_of(installed_repo), address, Limits(7.0, 9.0, 1))
     assert small._request == 5 * CHUNK, "S3 takes no smaller parts"
+
+
+@pytest.fixture
+def silent() -> Iterator[list[socket.socket]]:
+    """A server that takes connections and never answers: itself, then each connection."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        known = [server]
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    known.append(stack.enter_context(server.accept()[0]))
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield known
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("scheme", ["sftp", "s3"])
+def test_a_server_that_never_answers(
+    installed_repo: Machine,
+    waits: list[float],
+    silent: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    """EXE-40: the time-out ends each try, and there are as many tries as were asked for."""
+    pytest.importorskip({"sftp": "paramiko", "s3": "s3fs"}[scheme])
+    use_aws(monkeypatch)
+    port = silent[0].getsockname()[1]
+    url = {"sftp": f"sftp://user@127.0.0.1:{port}/place", "s3": "s3://bucket/place"}[scheme]
+    endpoint = f"\n    endpoint_url: http://127.0.0.1:{port}" if scheme == "s3" else ""
+    installed_repo.write("aexp.yaml", f"remotes:\n  lab:\n    url: {url}{endpoint}\n")
+    execution = ended_execution(installed_repo, {"Image/b.png": b"b"})
+    with pytest.raises(RemoteUnavailableError, match=r"tried 3 times"):
+        execution.upload_execution_outputs(timeout=(0.2, 0.2), max_retries=2, retry_delay=4)
+    assert waits == [4.0, 8.0]
+    assert len(silent) - 1 == 3, "nobody else tries again"
+    assert execution.status is S.Failed
 
 
 def test_a_second_execution_is_not_kept_waiting(

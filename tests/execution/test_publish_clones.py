@@ -36,8 +36,10 @@ __all__ = ["s3_server", "ssh_server"]
 
 S = ExecutionStatus
 TWO = {"Model/a.pt": b"weights" * 1000, "Image/b.png": b"pixels" * 100}
-MANY = {f"Image/{n:03}.png": f"picture {n}".encode() for n in range(150)}
-"""So many that their list does not fit into an entry."""
+LONG = "picture-" * 20
+MANY = {f"Image/{LONG}{n:02}.png": f"picture {n}".encode() for n in range(70)}
+"""So many, and of such names, that their list does not fit into an entry."""
+SEVENTH = MANY[f"Image/{LONG}07.png"]
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +212,7 @@ def test_pruning_a_run_and_what_it_published(two: TwoMachines) -> None:
     execution = ended_execution(two.cluster, MANY)
     execution.upload_execution_outputs()
     rid, registry = execution.execution_rid, registry_of(two.cluster)
-    one = digest(MANY["Image/007.png"])
+    one = digest(SEVENTH)
     said = two.cluster.aexp_fast("registry", "gc", "--explain", one).stdout
     assert f"outputs of run {rid[:8]}" in said
     two.cluster.aexp_fast("registry", "prune", rid, "--delete")
@@ -233,14 +235,14 @@ def test_what_a_cited_run_published_stays(two: TwoMachines) -> None:
     assert "cited by F001" in done.stderr
     registry.publish(*(DropRef(ref.name) for ref in registry.refs()))  # as after a disaster
     two.cluster.aexp_fast("registry", "gc", "--delete", "--grace-period", "0s")
-    assert registry.read(digest(MANY["Image/007.png"])) == MANY["Image/007.png"]
+    assert registry.read(digest(SEVENTH)) == SEVENTH
     # What a damaged manifest names nobody knows: then nothing at all is deleted.
     loose = registry.put(b"loose")
     manifest = registry.path(manifest_in(execution.document) or "")
     manifest.chmod(0o600)
     manifest.write_bytes(b"damaged")
     two.cluster.aexp_fast("registry", "gc", "--delete", "--grace-period", "0s", check=False)
-    assert registry.has(digest(MANY["Image/007.png"]))
+    assert registry.has(digest(SEVENTH))
     assert registry.has(loose.digest)
 
 

@@ -161,6 +161,18 @@ def test_files_that_nobody_registered_are_named_and_left(project: Machine) -> No
     assert f"not registered, so not published: what is in {left.parent}" in printed
 
 
+def test_a_secret_in_the_configuration_is_not_published(project: Machine) -> None:
+    """Trap 17: neither the staged configuration nor the ledger has it."""
+    secret = "ghp_" + "a1B2" * 9
+    project.write("hydra-config.yaml", "a file of this name that is somebody's own")
+    run(project, f"+token={secret}", f"model_config.fail={secret}", code=1)
+    for path in (project / ".runs").rglob("hydra-*.yaml"):
+        assert secret not in path.read_text("utf-8"), path
+    assert all(secret.encode() not in data for data in ledger(project).values())
+    (staged_config,) = (project / ".runs").rglob("hydra-config.yaml")
+    assert "lr: 0.5" in staged_config.read_text("utf-8")
+
+
 def test_hydras_folder_can_be_chosen(project: Machine) -> None:
     """EXE-60: `hydra.run.dir` is the user's, and so is what Hydra writes there."""
     run(project, f"hydra.run.dir={project.path / 'mine'}")

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from aexp.execution.kinds import ExecMetadataType, MLAsset
 from aexp.execution.multirun import GROUP, expand_multirun
 from aexp.execution.reporting import Done, Reporter, failed
 from aexp.execution.repository import Repository
+from aexp.model.credentials import redact_secrets
 from aexp.repo import Layout
 from aexp.storage.atomic import make_folder
 
@@ -324,13 +326,27 @@ def stage_config(execution: Execution, folder: Path) -> None:
     """Stage the configuration and the overrides that Hydra wrote, as metadata of the execution."""
     for name in ("config.yaml", "overrides.yaml"):
         if (folder / name).is_file():
-            execution.asset_file_path(
-                MLAsset.execution_metadata,
-                folder / name,
-                asset_types=ExecMetadataType.hydra_config,
-                copy_file=True,
-                rename_file=f"hydra-{name}",
-            )
+            stage_text(execution, f"hydra-{name}", (folder / name).read_text("utf-8"))
+
+
+def stage_text(execution: Execution, name: str, text: str) -> None:
+    """Stage a part of a configuration, without what looks like a secret (trap 17).
+
+    Args:
+        execution: whose it is.
+        name: what the output is called.
+        text: what is in it.
+    """
+    make_folder(execution.layout.tmp_dir)
+    with tempfile.TemporaryDirectory(dir=execution.layout.tmp_dir, prefix="config-") as folder:
+        path = Path(folder, name)
+        path.write_text(redact_secrets(text, lambda kind: None), "utf-8")
+        execution.asset_file_path(
+            MLAsset.execution_metadata,
+            path,
+            asset_types=ExecMetadataType.hydra_config,
+            copy_file=True,
+        )
 
 
 def _stage_log(execution: Execution, path: Path) -> None:

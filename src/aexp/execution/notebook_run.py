@@ -28,6 +28,7 @@ from aexp.execution.hydra_plan import (
     group_choices,
     workflow_of,
 )
+from aexp.execution.hydra_run import stage_text
 from aexp.execution.kernels import kernel_for, manager_logging_to
 from aexp.execution.kinds import ExecMetadataType, MLAsset
 from aexp.execution.parameters import Notebook, merged_parameters, read_notebook
@@ -40,7 +41,7 @@ from aexp.model.execution import ExecutionStatus
 from aexp.model.times import format_time
 from aexp.recording.formats import require
 from aexp.repo import Layout
-from aexp.storage.atomic import make_folder, write_atomic
+from aexp.storage.atomic import make_folder
 
 if TYPE_CHECKING:
     from aexp.execution.execution import Execution
@@ -143,7 +144,7 @@ def run_notebook(layout: Layout, request: NotebookRequest, reporter: Reporter) -
         reporter.created(execution)
         _record_parameters(execution, parameters)
         if composed.text is not None:
-            _stage_config(execution, composed.text)
+            stage_text(execution, "hydra-config.yaml", composed.text)
         if notebook.has_parameter(RID_PARAMETER):
             parameters.setdefault(RID_PARAMETER, execution.execution_rid)
         output = execution.folder / FOLDER / notebook.path.name
@@ -322,15 +323,6 @@ def _record_parameters(execution: Execution, parameters: Mapping[str, Json]) -> 
         execution.store.update(
             execution.execution_rid, lambda document: {**document, "params": params}
         )
-
-
-def _stage_config(execution: Execution, text: str) -> None:
-    path = execution.asset_file_path(
-        MLAsset.execution_metadata,
-        "hydra-config.yaml",
-        asset_types=ExecMetadataType.hydra_config,
-    )
-    write_atomic(path, text.encode("utf-8"))
 
 
 # --- how it ended ------------------------------------------------------------------------------

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from aexp.errors import SweepConfigError
@@ -99,3 +104,13 @@ def test_a_pool_must_be_entered(installed_repo: Machine) -> None:
         with pool:
             assert told(pool.submit(task_of(sweep, 0)).result(60)) == ("ok", "")
     assert len(begun(sweep, 0)) == 1, "the second time its run was complete"
+
+
+def test_a_worker_whose_driver_died_while_it_was_starting_ends_at_once(tmp_path: Path) -> None:
+    """Trap 66: its parent is another process already when it begins to look."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "logs").mkdir()
+    command = [sys.executable, "-m", "aexp.sweep.worker", f"--parent={gone.pid}"]
+    done = subprocess.run([*command, str(tmp_path), "0", "1"], timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM

@@ -18,6 +18,7 @@ from typing import Any, Final
 from aexp.sweep.outcome import TAIL_BYTES, log_name
 
 _SET_PARENT_DEATH_SIGNAL: Final = 1
+_PARENT: Final = "--parent="
 _LOOK_S: Final = 1.0
 GRACE_S: Final = 10.0
 """Seconds that a worker whose driver is gone has to end its run."""
@@ -59,9 +60,13 @@ def main(arguments: list[str], *, parent: int | None = None) -> int:
     """Run one attempt; return the exit code: 0 when there is an outcome that says ok.
 
     Args:
-        arguments: those of the command line.
-        parent: the process whose end is the end of this one; the present parent when None.
+        arguments: those of the command line; ``--parent=PID`` may stand first.
+        parent: the process whose end is the end of this one; by default the one that the command
+            line names, else the present parent.
     """
+    if arguments[0].startswith(_PARENT):
+        parent = parent or int(arguments[0].removeprefix(_PARENT))
+        arguments = arguments[1:]
     parent = parent or os.getppid()
     again = arguments[-1] == "--again"
     folder, run_id, attempt, *rest = arguments[:-1] if again else arguments

@@ -96,10 +96,17 @@ class Pool(Protocol):
         """
 
 
-def worker_command(task: Task) -> list[str]:
-    """Return the command of the worker for a task; its working directory is the root."""
+def worker_command(task: Task, parent: int | None = None) -> list[str]:
+    """Return the command of the worker for a task; its working directory is the root.
+
+    Args:
+        task: the task.
+        parent: the id of the process that starts it and shall not be outlived; None where what
+            starts it is not known yet.
+    """
     command = [
         *(sys.executable, "-m", "aexp.sweep.worker"),
+        *(() if parent is None else (f"--parent={parent}",)),
         *(str(task.folder), str(task.run_id), str(task.attempt)),
     ]
     if task.root is not None:

@@ -113,7 +113,8 @@ def spawn(task: Task, *, prefix: Sequence[str] = (), output: int = subprocess.DE
     """
     return Spawned(
         subprocess.Popen(
-            [*prefix, *worker_command(task)],
+            # The driver may be killed while the worker's Python starts, which then must know.
+            [*prefix, *worker_command(task, None if prefix else os.getpid())],
             cwd=root_of(task),
             stdin=subprocess.DEVNULL,
             stdout=output,

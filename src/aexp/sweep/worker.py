@@ -60,13 +60,9 @@ def main(arguments: list[str], *, parent: int | None = None) -> int:
     """Run one attempt; return the exit code: 0 when there is an outcome that says ok.
 
     Args:
-        arguments: those of the command line; ``--parent=PID`` may stand first.
-        parent: the process whose end is the end of this one; by default the one that the command
-            line names, else the present parent.
+        arguments: those of the command line, but for ``--parent=PID``, which may stand first.
+        parent: the process whose end is the end of this one; the present parent when None.
     """
-    if arguments[0].startswith(_PARENT):
-        parent = parent or int(arguments[0].removeprefix(_PARENT))
-        arguments = arguments[1:]
     parent = parent or os.getppid()
     again = arguments[-1] == "--again"
     folder, run_id, attempt, *rest = arguments[:-1] if again else arguments
@@ -142,4 +138,5 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    named = sys.argv.pop(1) if sys.argv[1].startswith(_PARENT) else ""  # none of a point's business
+    sys.exit(main(sys.argv[1:], parent=int(named.removeprefix(_PARENT) or 0)))

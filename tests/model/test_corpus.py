@@ -18,6 +18,8 @@ from tests.support.sealed import CHECKOUT
 
 PAGE = CHECKOUT / "docs/explanation/sanitizing.md"
 MOST_FLAGGED = 0.01
+_FILLED_IN = ('": ', 'f"', "@@")
+"""What stands in the lines of a corpus whose secrets are put in when it is imported."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def test_no_secret_stands_in_the_repository() -> None:
     for path in (CHECKOUT / "tests/model/corpus").glob("*.py"):
         lines = path.read_text("utf-8").splitlines()
         flagged = [line for line in lines if find_secrets({"x": line})]
-        assert [x for x in flagged if '": ' not in x and 'f"' not in x] == [], path.name
+        assert [x for x in flagged if not any(map(x.__contains__, _FILLED_IN))] == [], path.name
 
 
 def test_secrets_are_drawn_the_same_each_time() -> None:

@@ -537,6 +537,8 @@ def test_every_reported_pointer_leads_to_a_placeholder_or_a_clean_url(value: Any
 @given(_json.filter(lambda value: "inf" not in repr(value)))
 @example({"token": "q7Zk2PvX9bLm4TnR"})
 @example(["--api-key", "q7Zk2PvX9bLm4TnR"])
+@example({"username": "kim", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"})
+@example({"user": "kim", "pass": "hunter22"})
 @example({"a": 'quote " and token=q7Zk2PvX9bLm4TnR'})
 @example({"statepoint": {"lr": 0.1, "name": "resnet"}, "ended_at": "2026-01-01T00:00:00.5Z"})
 def test_the_quick_look_never_clears_what_the_full_one_condemns(value: Any) -> None:
@@ -568,7 +570,8 @@ def test_the_quick_look_clears_an_ordinary_entry() -> None:
         "token=", "token ", "password is ", "the key ", "curl -u a:b ", "mysql -pabcdef ",
         "--token ", "'key', ", "<token>", "auth('a', ", "Cookie: a=b; ", "name: key value: ",
         "login ", "echo a | ", "a:1:", "config set ", "https://a/hooks/", "Bearer ", "key-", "[",
-        "\\n", "password\t",
+        "\\n", "password\t", "user=a key=b ", "key: ", "account\nkey = ", "set key to `",
+        "auth -a ", "https://a/t/", "/services/T0000000/", "password=abcdef ", "wandb login --a b ",
     ],
 )  # fmt: skip
 def test_long_text_takes_linear_time(unit: str) -> None:

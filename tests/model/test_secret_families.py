@@ -37,6 +37,8 @@ def drawn(name: str, length: int, signs: str = ALNUM) -> str:
 WORD = drawn("word", 14)
 KEY = drawn("key", 32)
 HEX40 = drawn("hex", 40, HEX)
+UUID = "-".join(drawn(f"uuid {at}", n, HEX) for at, n in enumerate((8, 4, 4, 4, 12)))
+LETTERS = drawn("letters", 11, string.ascii_lowercase)
 B64 = base64.b64encode(f"kim:{WORD}".encode()).decode()
 
 COMMANDS = [
@@ -103,6 +105,13 @@ COMMANDS = [
     f"ALTER ROLE kim WITH PASSWORD '{WORD}'",
     f"Command '['mysql', '-uroot', '-p{WORD}', 'runs']' returned non-zero exit status 1",
     f"bash -c \"sshpass -p {WORD} ssh node04\"",
+    f"wandb login --host=https://w.example.org local-{HEX40}",
+    f"wandb login --relogin --host https://w.example.org local-{HEX40}",
+    f"snyk auth --org lab {UUID}",
+    f"rclone config create b2 b2 account 0012 key K005{KEY}",
+    f"export DB_PASSWORD={LETTERS}",
+    f"python train.py --db-password {LETTERS} --lr 0.1",
+    f"python train.py logger.password={LETTERS} lr=0.1",
 ]  # fmt: skip
 ARGUMENTS: list[list[str]] = [
     ["curl", "-u", f"kim:{WORD}", "https://a.example.org"],
@@ -115,8 +124,26 @@ ARGUMENTS: list[list[str]] = [
     ["tool", "-token", KEY],
     ["X-Api-Key", KEY],
     ["Authorization", f"Token {HEX40}"],
+    ["wandb", "login", "--host", "https://w.example.org", f"local-{HEX40}"],
+    ["train.py", "--db-password", LETTERS],
 ]
 TEXTS = [
+    f"[b2]\ntype = b2\naccount = 0012ab\nkey = K005{KEY}\n",
+    f'{{"username": "kim", "key": "{HEX40[:32]}"}}',
+    f"connect(user='kim', password='{LETTERS}')",
+    f"Credential(user='kim', pwd='{LETTERS.title()}')",
+    f"secret = \"{LETTERS}\"",
+    f"db:\n  user: kim\n  password: {LETTERS}\n",
+    f"set the secret access key to `{KEY}`",
+    f"change the password to \u00ab{WORD}\u00bb",
+    f"the api key (\"{KEY}\") goes in .env",
+    f"log in as kim with password {WORD}",
+    f"pw: `{WORD}`",
+    f"https://api.telegram.org/bot6184920357:AA{drawn('bot', 33)}/sendMessage",
+    f"https://conda.lab.example/t/lb-{HEX40[:36]}/ml-stack",
+    f"https://chat.lab.example/services/T01ABCDEF/B01ABCDEF/{drawn('svc', 24)}",
+    f"https://repo.lab.example/apikey/{HEX40}/simple",
+    f"wss://stream.lab.example/auth/{KEY}/metrics",
     f"the password is {WORD}",
     f"Note: my wandb api key is {HEX40}.",
     f"password for kim on node04 is {WORD}, do not share",
@@ -171,6 +198,10 @@ TEXTS = [
     base64.b64encode(("-----BEGIN RSA PRIV" + f"ATE KEY-----\n{drawn('p', 64)}").encode()).decode(),
 ]  # fmt: skip
 KEYED: list[dict[str, Any]] = [
+    {"username": "kim", "key": HEX40[:32]},
+    {"account_name": "lab", "key": f"{drawn('azure', 86)}=="},
+    {"storage_options": {"key": drawn("s3", 20), "secret": drawn("s3s", 40)}},
+    {"db": {"user": "kim", "password": LETTERS}},
     {"headers": {"Authorization": f"token {HEX40}"}},
     {"headers": {"Cookie": f"lang=en; session={KEY}"}},
     {"env": [{"name": "DB_PASSWORD", "value": WORD}]},
@@ -195,6 +226,27 @@ PATHS = [
     json.dumps({"file": "C:\\Users\\kim\\x.csv"}),
 ]
 HARMLESS: list[Any] = [
+    {"attention": {"query": "wq", "key": "k_proj", "value": "v_proj"}},
+    {"user": "kim", "key": "runs/2026-01-01/a1b2c3d4/model.pt"},
+    {"username": "kim", "key": "learning_rate_schedule"},
+    {"name": "x", "key": "0f" * 16},
+    {"login": "shell", "pass": "second"},
+    {"password": "required"},
+    {"password": "env:DB_PASSWORD"},
+    {"secret": "wandb-credentials"},
+    {"password_length": "12", "pass_rate": "0.93", "pwd": "runs"},
+    "connect(user=user, password=password, host=h)",
+    "def f(user, password=None, token=None): pass",
+    "--password PASSWORD  the password of the database",
+    "use --password option to log in",
+    "user: kim\nkey: val_acc\n",
+    "Set the token to `<|im_start|>` in the tokenizer",
+    "add the token to `config.yaml`",
+    "the secret to good results is patience",
+    "auth failed for request 3f2a9c0e-8b7d-4a5f-8e3d-2c1b0a9f8e7d",
+    "az login --service-principal --tenant 3f2a9c0e-8b7d-4a5f-8e3d-2c1b0a9f8e7d",
+    "https://discuss.example.org/t/how-to-use-key-padding-mask-in-transformer/12345",
+    "https://example.org/token/classification-with-transformers",
     "postgres://USER:PASSWORD@HOST:5432/DB",
     "postgresql://user:password@localhost/db",
     "https://x-access-token:${GITHUB_TOKEN}@github.com/lab/x.git",
@@ -273,6 +325,7 @@ def test_a_secret_in_a_text_is_found(text: str) -> None:
         assert WORD not in json.dumps(clean)
         assert KEY not in json.dumps(clean)
         assert HEX40 not in json.dumps(clean)
+        assert LETTERS not in json.dumps(clean).lower()
         assert find_secrets(clean) == []
         assert sanitize(clean) == (clean, [])
         assert not certainly_without_secrets(canonical_bytes(value))
@@ -286,6 +339,7 @@ def test_a_secret_beside_its_name_is_found(value: dict[str, Any]) -> None:
     assert pointers
     assert WORD not in json.dumps(clean)
     assert KEY not in json.dumps(clean)
+    assert LETTERS not in json.dumps(clean)
     assert sanitize(clean) == (clean, [])
     assert not certainly_without_secrets(canonical_bytes(value))
 

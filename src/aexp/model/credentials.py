@@ -21,7 +21,9 @@ from aexp.model.secret_values import (
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
+    SIBLING,
     is_secret_value,
+    is_word,
 )
 
 __all__ = [
@@ -34,9 +36,11 @@ __all__ = [
     "ORDINARY",
     "PASSWORD",
     "REDACTED_SECRET",
+    "SIBLING",
     "KeyInfo",
     "is_secret_value",
     "is_tool",
+    "is_word",
     "key_info",
     "login_argument",
     "redact_secrets",

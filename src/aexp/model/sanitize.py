@@ -26,8 +26,10 @@ from aexp.model.credentials import (
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
+    SIBLING,
     is_secret_value,
     is_tool,
+    is_word,
     key_info,
     login_argument,
     redact_secrets,
@@ -123,7 +125,7 @@ def _plain_string(raw: bytes) -> bool:
         return True
     if text[0] == "-" and text != "-Infinity":
         return False  # what stands beside it has to be looked at
-    if key_info(text).secrecy or text == _KEY_TYPE or is_tool(text):
+    if text in _TELLING_ALONE or key_info(text).secrecy or is_tool(text):
         return False
     return not any(kind != "path" for kind in _examine(text, ORDINARY, MAY_HOLD_PATH, None)[1])
 
@@ -320,9 +322,15 @@ def _places(words: Sequence[Json]) -> dict[int, int]:
 
 _KEY_TYPE = "kty"
 _KEY_PARTS = ("d", "p", "q", "dp", "dq", "qi", "k")
-_TELLING = frozenset(("value", _KEY_TYPE, "pass", "pw"))
+_BARE_KEYS = frozenset(("key", "Key", "KEY"))
+_TELLING_ALONE = frozenset((_KEY_TYPE, *_BARE_KEYS))
+_TELLING = frozenset(("value", "pass", "pw", *_TELLING_ALONE))
 _NOTHING: dict[str, int] = {}
 _USERS = frozenset(("user", "username", "login", "email", "account", "uid", "usr", "name", "host"))
+_LOGINS = frozenset(
+    ("user", "username", "login", "email", "account", "accountname", "uid", "usr", "endpoint")
+) | {"keyid", "secret"}
+"""Beside which a bare ``key`` is a credential, without underscores."""
 
 
 def _beside(value: dict[str, Json]) -> dict[str, int]:
@@ -337,9 +345,20 @@ def _beside(value: dict[str, Json]) -> dict[str, int]:
     if _KEY_TYPE in value:
         secrecy |= dict.fromkeys(_KEY_PARTS, CREDENTIAL)
     for key in ("pass", "pw"):
-        if key in value and not _USERS.isdisjoint(value):
+        if key in value and not _may_be_word(value[key]) and not _USERS.isdisjoint(value):
             secrecy[key] = PASSWORD
+    for key in _BARE_KEYS.intersection(value):
+        if not _LOGINS.isdisjoint(_bare(name) for name in value):
+            secrecy[key] = SIBLING
     return secrecy
+
+
+def _may_be_word(item: Json) -> bool:
+    return isinstance(item, str) and is_word(item)
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _escape(key: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_values import (
     REDACTED_SECRET,
+    holds_drawn,
     is_drawn,
     is_placeholder,
     is_random,
@@ -29,8 +30,8 @@ class _Tool:
         attached: options with a secret attached, and none behind a blank.
         logins: options with ``user:secret``.
         sign: what stands between user and secret.
-        after: word of a subcommand -> which of the arguments after it are secrets; a negative
-            number stands for the first one that chance made.
+        after: word of a subcommand -> which of the arguments after it are secrets; _ANYWHERE
+            stands for the first few that chance made, _NEXT for the first if chance made it.
         strict: an option's argument counts only when it cannot be a number or a word.
     """
 
@@ -42,6 +43,7 @@ class _Tool:
     strict: bool = False
 
 
+_ANYWHERE, _NEXT = -1, -2
 _CURL = _Tool(logins=("-u", "-U", "--user", "--proxy-user"), apart=("--oauth2-bearer", "--pass"))
 _HTTPIE = _Tool(logins=("-a", "--auth"))
 _MYSQL = _Tool(attached=("-p",))
@@ -49,7 +51,8 @@ _BY_P = _Tool(apart=("-p",))
 _BY_CAPITAL = _Tool(apart=("-P",))
 _SMB = _Tool(logins=("-U", "--user"), sign="%")
 _LDAP = _Tool(apart=("-w", "-y"))
-_LOGIN = _Tool(apart=("-p", "-t", "-k"), after=(("", (-1,)),))
+_LOGIN = _Tool(apart=("-p", "-t", "-k"), after=(("", (_ANYWHERE,)),))
+_FIRST = _Tool(after=(("", (_NEXT,)),))
 _ANY_AFTER = _Tool(after=(("", (0,)),), strict=True)
 _ORACLE = _Tool(logins=("",), sign="/")
 _BY_T = _Tool(apart=("-t", "--auth"), strict=True)
@@ -75,6 +78,7 @@ _TOOLS: dict[str, _Tool] = {
     **dict.fromkeys(("xfreerdp", "wfreerdp"), _Tool(attached=("/p:",))),
     **dict.fromkeys(("sqlplus", "sqlldr", "expdp", "impdp"), _ORACLE),
     **dict.fromkeys(("login", "logon", "signin", "sign-in"), _LOGIN),
+    **dict.fromkeys(("auth", "configure", "authenticate"), _FIRST),
     **dict.fromkeys(("authtoken", "add-authtoken", "set-token", "add-token"), _ANY_AFTER),
     "vault": _Tool(after=(("login", (0,)),), strict=True),
     "rclone": _Tool(after=(("obscure", (0,)),)),
@@ -92,8 +96,8 @@ _FAMILIES = (
     (LatePattern(r"ldap(?:search|add|modify|whoami|delete|compare|modrdn)"), _LDAP),
 )
 _WITHOUT_OPTIONS = (
-    "login", "logon", "sign", "token", "rclone", "rabbit", "wpa_", "mc ", "sql", "expdp", "impdp",
-    "convertto", "/p:",
+    "login", "logon", "sign", "token", "auth", "configure", "rclone", "rabbit", "wpa_", "mc ",
+    "sql", "expdp", "impdp", "convertto", "/p:",
 )  # fmt: skip
 _STEMS_OF_FAMILIES = ("mysql", "mariadb", "mycli", "mongo", "ldap")
 _NAMES = frozenset(_TOOLS)
@@ -105,6 +109,11 @@ _ARGUMENT = LatePattern(
 _LONG_NAME = LatePattern(r"(?:ass|aram|ort|rint|roto)\w*")
 """What follows ``-p`` when it is the beginning of a name, as in ``-port``."""
 _ORACLE_USER = LatePattern(r"[\w$#]{1,30}")
+_WHERE_OR_WHO = (
+    "tenant", "user", "username", "id", "project", "account", "subscription", "name", "host", "url",
+    "entity", "org", "server", "registry", "profile", "region", "email", "path", "file", "u", "a",
+)  # fmt: skip
+"""How the names of options end whose argument is a name, though chance may have made it."""
 _REACH = 60
 """Words behind a command that may be its arguments."""
 _REST = LatePattern(r"[^\s\"'`;|]*")
@@ -177,11 +186,30 @@ def _of_places(
             return
         start = words.index(name) + 1
     for place in places:
-        if place < 0:
-            drawn = (i for i in range(start, min(len(words), start + 6)) if is_drawn(words[i]))
-            yield from ((at, 0) for at in drawn)
+        if place == _NEXT:
+            first = next(_positional(words, start), None)
+            if first is not None and holds_drawn(words[first]):
+                yield first, 0
+        elif place == _ANYWHERE:
+            yield from ((at, 0) for at in _positional(words, start) if holds_drawn(words[at]))
         elif start + place < len(words) and _counts(words[start + place], strict):
             yield start + place, 0
+
+
+def _positional(words: Sequence[str], start: int) -> Iterator[int]:
+    """Yield the places of the first arguments that are no options, nor say where or who."""
+    left = 6
+    for at in range(start, len(words)):
+        word, before = words[at], words[at - 1] if at else ""
+        if word.startswith("-") or "://" in word:
+            continue
+        option = before.lower() if before.startswith("-") and "=" not in before else ""
+        if option.endswith(_WHERE_OR_WHO):
+            continue
+        yield at
+        left -= 1
+        if not left:
+            return
 
 
 def _of_login(sign: str, word: str, at: int, offset: int) -> Iterator[tuple[int, int]]:

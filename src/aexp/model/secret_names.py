@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from aexp.model.secret_tokens import holds_token
-from aexp.model.secret_values import CREDENTIAL, ORDINARY, PASSWORD
+from aexp.model.secret_values import CREDENTIAL, ORDINARY, PASSWORD, SECRET
 
 __all__ = ["HOLDS_PATH", "IN_FILE", "MAY_HOLD_PATH", "NO_PATH", "KeyInfo", "key_info", "words_of"]
 
@@ -81,7 +81,7 @@ class KeyInfo:
     """What a key says.
 
     Attributes:
-        secrecy: ORDINARY, CREDENTIAL or PASSWORD.
+        secrecy: ORDINARY, CREDENTIAL, SECRET or PASSWORD.
         holds_path: NO_PATH, IN_FILE, MAY_HOLD_PATH or HOLDS_PATH.
         plain: whether the key's own text is certainly neither a path nor a secret.
         short_password: whether it is a password when a user stands beside it (``pass``).
@@ -132,6 +132,8 @@ def _secrecy(words: list[str]) -> int:
         return PASSWORD
     if last == "token" and before in _VOCABULARY:
         return ORDINARY
+    if last == "secret":
+        return SECRET
     return CREDENTIAL if _is_credential(words, last, before) else ORDINARY
 
 

@@ -19,11 +19,13 @@ from aexp.model.secret_values import (
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
+    SIBLING,
     is_drawn,
     is_password_like,
     is_placeholder,
     is_random,
     is_secret_value,
+    is_word,
 )
 
 __all__ = ["Span", "login_argument", "named_secrets", "says_secret"]
@@ -84,6 +86,8 @@ def _assigned(text: str) -> Iterator[Span]:
             continue  # two names in a list
         if quote is None and _CODE.fullmatch(value):
             continue
+        if is_word(value) and not _is_literal(text, match, value, quote):
+            continue
         if is_secret_value(value, secrecy) and "://" not in value[:24]:
             is_long = len(value) > _JUDGED - 8
             done = _end(text, start, quote) if is_long else start + len(value)
@@ -94,6 +98,20 @@ def _assigned(text: str) -> Iterator[Span]:
             yield start + pair.start(1), start + len(value)
 
 
+def _is_literal(text: str, name: re.Match[str], value: str, quote: str | None) -> bool:
+    """Return whether a word is the value itself, and neither a variable nor part of a sentence."""
+    if quote is not None:
+        return "," not in name[2]
+    if text[name.end() + len(value) :][:1].strip("\r\n"):
+        tight = name[2] == "=" and not _IN_CODE.search(
+            text, max(0, name.start() - 80), name.start()
+        )
+        return tight and text[name.end() + len(value)] in " ;&'\"|"
+    line = text.rfind("\n", 0, name.start()) + 1
+    return not text[line : name.start()].strip(" \t-") or name[2] == "="
+
+
+_IN_CODE = LatePattern(r"[(,]\s{0,3}(?:\*\*)?[^\s]{0,40}\Z|\bself\b")
 _LOGIN_PAIR = LatePattern(r"[A-Za-z0-9_.@+-]{1,40}[:/]([^\s/:]{6,})")
 
 
@@ -130,9 +148,28 @@ def _secrecy_of(text: str, at: int, name: str, colon: bool) -> int:
         words = _WORDS_BEFORE.search(text, max(0, at - 44), at)
         if words:
             return key_info(words[0] + name).secrecy
-    if last == "key" and before in ("(", " ", ","):
-        return CREDENTIAL if _CALL_BEFORE.search(text, max(0, at - 100), at) else ORDINARY
+    if last == "key":
+        if before in ("(", " ", ",") and _CALL_BEFORE.search(text, max(0, at - 100), at):
+            return CREDENTIAL
+        return SIBLING if _is_beside_user(text, at) else ORDINARY
     return info.secrecy
+
+
+def _is_beside_user(text: str, at: int) -> bool:
+    """Return whether the name of a user stands in the section of INI, YAML or JSON around."""
+    before, after = text[max(0, at - 240) : at], text[at : at + 240]
+    before = before[max(before.rfind(end) + 1 for end in _SECTION_ENDS) :]
+    for end in _SECTION_ENDS:
+        after = after.partition(end)[0]
+    return _USER_NAMED.search(before) is not None or _USER_NAMED.search(after) is not None
+
+
+_SECTION_ENDS = ("\n\n", "\n[", "{", "}")
+_USER_NAMED = LatePattern(
+    r"(?<![\w-])(?:user(?:_?name)?|login|account(?:_?name)?|e?mail|uid|usr|endpoint|key_?id)"
+    r"[\\\"']{0,3}\s{0,4}[=:]",
+    re.I,
+)
 
 
 # --- a name, and a value elsewhere ---------------------------------------------------------------
@@ -188,6 +225,17 @@ _AUTH_PAIR = LatePattern(
     r"|\blogin\(\s?[\"'][^\"'\n]{1,80}[\"'],\s?[\"']([^\"'\n]{4,})[\"']",
     re.I,
 )
+_TOLD = LatePattern(
+    r"(?<![\w-])((?:[A-Za-z0-9]{1,20}[ _-]){0,2}"
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|pw|pin|secret|token|key|credentials?|jwt|cookie))"
+    r"(?:\s(?:for|of|on|at|in)\s(?:the\s|my\s)?\S{1,40})?\s{0,2}"
+    r"(?:\bto|\bas|\bwith|\busing|:|=|\(|,|->|\u2192)?"
+    r"\s{0,2}(?:\*\*)?"
+    r"([\"'`\u201c\u201d\u2018\u2019\u201e\u201a\u00ab\u2039(]{1,3}|(?<=to )|(?<=as ))"
+    r"([^\s\"'`\u201c\u201d\u2018\u2019\u00bb\u203a)]{6,200})",
+    re.I,
+)
+"""A name and a value in quotes of any kind: ``set the secret access key to `…```."""
 _HEADER = LatePattern(
     r"\b(?:(bearer)|(?:[a-z-]{0,20}authorization)[\\\"']{0,3}\s{0,3}[:=,]\s{0,3}[\\\"']{0,3}[A-Za-z][\w-]{0,30})"
     r"\s{1,3}([!-~]{8,})",
@@ -200,11 +248,11 @@ _COOKIE = LatePattern(
 _COOKIE_VALUE = LatePattern(r"=([^;\s=,]{12,})")
 _PIPED = LatePattern(
     r"\b(?:echo|printf)\s{1,3}(?:-\w+\s{1,3}|[\"']%s(?:\\n)?[\"']\s)?([\"']?)([^\s\"'|]{4,}|[^\"'|\n]{4,200})\1\s{0,3}\|"
-    r"[^\n]{0,120}?(?:-stdin\b|sudo\s(?:-\S+\s){0,4}-\w{0,4}S|--with-token|chpasswd|cryptsetup|passphrase-fd"
+    r"[^\n]{0,120}?(?:[-_]stdin\b|sudo\s(?:-\S+\s){0,4}-\w{0,4}S|--with-token|chpasswd|cryptsetup|passphrase-fd"
     r"|\blogin\b|kinit|passwd\b)"
 )
 _HERE = LatePattern(
-    r"(?:-stdin|-S\b|--with-token|login|passwd)[^\n|]{0,80}<<<\s{0,3}([\"']?)([^\s\"']{4,})"
+    r"(?:[-_]stdin|-S\b|--with-token|login|passwd)[^\n|]{0,80}<<<\s{0,3}([\"']?)([^\s\"']{4,})"
 )
 
 
@@ -217,10 +265,19 @@ def _beside(text: str) -> Iterator[Span]:
             yield match.span(1)
     for match in _BESIDE.finditer(text):
         secrecy = key_info(match[1]).secrecy
-        if secrecy and (is_drawn(match[2]) or _is_beside(match[2], secrecy)):
+        if match[1][-4:].lower() in ("key", " key") and not secrecy:
+            user = _USER_BEFORE.search(text, max(0, match.start() - 80), match.end(1) - 3)
+            secrecy = SIBLING if user else ORDINARY
+        if secrecy and (is_drawn(match[2]) or _is_beside(match[1], match[2], secrecy)):
             yield match.span(2)
     for match in _PROSE.finditer(text):
         yield from _in_prose(text, match)
+    for match in _TOLD.finditer(text):
+        secrecy, value = key_info(match[1]).secrecy, match[3].rstrip(".,;:")
+        password = secrecy == PASSWORD or key_info(match[1]).short_password
+        told = is_password_like(value) if password else is_drawn(value)
+        if secrecy and (told if match[2] else is_drawn(value)):
+            yield match.start(3), match.start(3) + len(value)
     for pattern in (_NAME_AND_VALUE, _SET, _XML):
         for match in pattern.finditer(text):
             name = match[1]
@@ -229,7 +286,10 @@ def _beside(text: str) -> Iterator[Span]:
                 yield match.span(2)
 
 
-def _is_beside(value: str, secrecy: int) -> bool:
+def _is_beside(name: str, value: str, secrecy: int) -> bool:
+    """Return whether a password stands bare behind its name, which may be of a sentence."""
+    if name.lower().startswith(("with ", "using ")) and is_password_like(value):
+        return secrecy == PASSWORD
     return secrecy == PASSWORD and is_secret_value(value, CREDENTIAL)
 
 
@@ -239,10 +299,15 @@ def _options(text: str) -> Iterator[Span]:
         if value.startswith("-"):
             continue
         secrecy = key_info(name).secrecy if len(name) > 1 else ORDINARY
+        if is_word(value) and not _NO_SENTENCE.match(text, match.end()):
+            continue
         if secrecy and is_secret_value(value, secrecy):
             yield match.span(3)
         elif (offset := login_argument(name, value)) is not None:
             yield match.start(3) + offset, match.end(3)
+
+
+_NO_SENTENCE = LatePattern(r"[\"']?\s{0,4}(?:[-|;&\n]|\Z)")
 
 
 def login_argument(option: str, value: str) -> int | None:

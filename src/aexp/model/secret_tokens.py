@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 from aexp.model.late_pattern import LatePattern
-from aexp.model.secret_values import REDACTED_SECRET, is_drawn, is_mixed
+from aexp.model.secret_values import REDACTED_SECRET, holds_drawn, is_mixed
 
 __all__ = ["holds_token", "redact_keys", "redact_tokens"]
 
@@ -39,7 +39,7 @@ _TOKEN = LatePattern(
     r"|dckr_[op]at_[A-Za-z0-9_-]{20,}|gsk_[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{37}"
     r"|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{50,}|hv[srb]\.[A-Za-z0-9_-]{24,}"
     r"|wandb_v1_[A-Za-z0-9_]{20,}|lin_api_[A-Za-z0-9]{32,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
-    r"|AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9]+)-1[0-9A-Z]{50,}|\d{8,10}:AA[A-Za-z0-9_-]{33}"
+    r"|AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9]+)-1[0-9A-Z]{50,}|(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{33}"
     r"|lsv2_[a-z]{2}_[a-f0-9]{32}_[a-f0-9]{10}|(?<![._-])key-[a-f0-9]{32}(?![a-f0-9])"
     r"|(?:sbp|e2b|KGAT|fc|tvly|esecret|tgp_v1|api_key|jina|sl|shpua|dsapi)[_-][a-f0-9]{32,}"
     r"|(?:ntn_|secret_)[A-Za-z0-9]{43,50}|figd_[A-Za-z0-9_-]{36,}"
@@ -83,7 +83,8 @@ _VENDOR = LatePattern(
 """A short name and a run of characters: the form that nearly all tokens of services have."""
 _WITHIN_URL = LatePattern(
     r"(https?://[^\s/\"'<>]{0,200}(?<![A-Za-z])(?:web)?hooks?[^\s\"'<>]{0,300}/|https?://[^\s\"'<>]{0,300}/webhooks?[a-z0-9]*/"
-    r"[^\s\"'<>]{0,300}?|https?://[^\s\"'<>]{0,300}/(?:with/key|services|hooks?|p|t|bot|token)/)"
+    r"[^\s\"'<>]{0,300}?|(?:http|ws)s?://[^\s\"'<>]{0,300}/(?:with/key|services(?:/[TB][A-Z0-9]{6,14}){0,2}|hooks?|p|t|bot"
+    r"|tok|(?:[a-z]{1,20}[_-])?token|api[_-]?key|access[_-]?key|auth|secret|sas|credentials?)/)"
     r"([A-Za-z0-9_-]{20,}|(?<=/hooks/catch/)[\w/-]{8,})",
     re.I,
 )
@@ -148,7 +149,7 @@ def redact_tokens(text: str, hit: Callable[[str], None], is_secret: Callable[[st
         words = match[2].replace("-", "").replace("_", "")
         if _has_few_signs(match[2]) or (words.isalpha() and words.islower()):
             return match[0]
-        if "hook" not in match[1].lower() and not is_drawn(match[2]):
+        if "hook" not in match[1].lower() and not holds_drawn(match[2]):
             return match[0]
         hit("secret")
         return f"{match[1]}{REDACTED_SECRET}"

@@ -15,18 +15,27 @@ __all__ = [
     "ORDINARY",
     "PASSWORD",
     "REDACTED_SECRET",
+    "SECRET",
+    "SIBLING",
+    "holds_drawn",
     "is_drawn",
     "is_mixed",
     "is_password_like",
     "is_placeholder",
     "is_random",
     "is_secret_value",
+    "is_setting",
+    "is_word",
 ]
 
 REDACTED_SECRET = "<redacted:secret>"  # noqa: S105 - what stands in place of one
 
-ORDINARY, CREDENTIAL, PASSWORD = 0, 1, 2
-"""How secret the value under a key is, judged by the key."""
+ORDINARY, SIBLING, CREDENTIAL, SECRET, PASSWORD = range(5)
+"""How secret the value under a key is, judged by the key.
+
+A sibling is a bare ``key`` beside the name of a user: secret when chance made the value. Under a
+secret and a password people write words, too.
+"""
 
 _OPAQUE = LatePattern(r"[!-;=?-~]+")  # printable, no space, no angle brackets
 _PLACEHOLDER = LatePattern(
@@ -51,6 +60,21 @@ _RUN_OF_LONG = LatePattern(r"[A-Za-z0-9]{12,}")
 _KINDS = LatePattern(r"[a-z]+|[A-Z]+|\d+")
 _HEX = LatePattern(r"(?:[0-9a-f]{32,}|[0-9A-F]{32,})")
 _UUID = LatePattern(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
+_SETTING_WORDS = (
+    "absent allowed always argument auto basic boolean callback cleartext column correct "
+    "default denied deprecated disable disabled disallowed empty enable enabled encrypted env "
+    "environ environment expired external failed failure false field file fixed forbidden "
+    "generated getpass hash hashed hidden ignore ignored incorrect inherit inline input instead "
+    "integer interactive internal invalid keychain keyring kwarg ldap login manual masked "
+    "method mismatch missing nullable object omitted option optional param parameter passphrase "
+    "passwd password passwords plain plaintext prompt prompted provided random redacted "
+    "rejected removed required rotated secret secrets static stdin string system target telnet "
+    "token unchanged undefined unknown unset unused update username value varchar variable "
+    "vault wrong "
+)
+_SETTINGS = frozenset(_SETTING_WORDS.split())
+"""Words that stand under ``password`` and are none."""
+_PIECE = LatePattern(r"[A-Za-z0-9+/=]{20,}")
 _MEASURE = LatePattern(  # what is said of a password in prose, and is none
     r"\d+[-_ ]?[A-Za-z]+|(?:sha|md|base|utf|aes|bcrypt|pbkdf|argon|rot|rsa|latin|iso|v)[-_]?\d+"
     r"(?:[-_]\w+)?|[\d.,:%-]+",
@@ -70,13 +94,24 @@ def is_secret_value(text: str, secrecy: int) -> bool:
     if secrecy == PASSWORD:
         if len(text) < 6 or REDACTED_SECRET in text or text.startswith(("/", "~/")):
             return False
-        return not _is_word(text)
+        return not is_setting(text)
+    if secrecy == SIBLING:
+        bare = len(text) >= 12 and text.isalnum()
+        return holds_drawn(text) or (bare and is_random(text))
+    if secrecy == SECRET and 6 <= len(text) < 80 and text.isalnum():
+        return not is_setting(text)
     if " " in text:  # a header's scheme and its credentials, several cookies
         return any(is_drawn(part) for part in re.split(r"[\s,;]+", text[:4096]))
     return len(text) >= 12 and _OPAQUE.fullmatch(text) is not None and is_random(text)
 
 
-def _is_word(text: str) -> bool:
+def is_setting(text: str) -> bool:
+    """Return whether ``text`` says of a password what it is, or that there is none."""
+    return text.lower().strip(".!") in _SETTINGS
+
+
+def is_word(text: str) -> bool:
+    """Return whether ``text`` may be a word, or two, of a sentence or a variable's name."""
     letters = text.replace("_", "").replace("-", "")
     word = letters.isalpha() and (letters.islower() or letters.isupper() or letters.istitle())
     return word and len(text) <= 14
@@ -116,6 +151,11 @@ def is_mixed(text: str) -> bool:
         if changes >= 0.4 * (len(run) - 1) and not (run.islower() or run.isupper()):
             return True
     return False
+
+
+def holds_drawn(text: str) -> bool:
+    """Return whether ``text`` or a long piece of it was made by chance: ``local-3f9c…``."""
+    return is_drawn(text) or any(map(is_drawn, _PIECE.findall(text[:400])))
 
 
 def is_drawn(text: str) -> bool:

@@ -275,7 +275,8 @@ def _beside(text: str) -> Iterator[Span]:
     for match in _TOLD.finditer(text):
         secrecy, value = key_info(match[1]).secrecy, match[3].rstrip(".,;:")
         password = secrecy == PASSWORD or key_info(match[1]).short_password
-        told = is_password_like(value) if password else is_drawn(value)
+        drawn = is_drawn(value) or _is_base64_key(value)
+        told = is_password_like(value) if password else drawn
         if secrecy and (told if match[2] else is_drawn(value)):
             yield match.start(3), match.start(3) + len(value)
     for pattern in (_NAME_AND_VALUE, _SET, _XML):
@@ -284,6 +285,15 @@ def _beside(text: str) -> Iterator[Span]:
             secrecy = key_info(name).secrecy or key_info(name.partition(".")[0]).secrecy
             if secrecy and is_secret_value(match[2], secrecy):
                 yield match.span(2)
+
+
+def _is_base64_key(value: str) -> bool:
+    """Return whether ``value`` is long base64 whose signs part it into runs of no length."""
+    kinds = (str.isupper, str.islower, str.isdigit)
+    return _BASE64_KEY.fullmatch(value) is not None and all(any(map(k, value)) for k in kinds)
+
+
+_BASE64_KEY = LatePattern(r"(?=[^+]*\+|(?:[^/]*/){0,3}[^/]*\Z)[A-Za-z0-9+/]{36,}={0,2}")
 
 
 def _is_beside(name: str, value: str, secrecy: int) -> bool:

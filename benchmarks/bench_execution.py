@@ -103,7 +103,8 @@ def _publishing(options: Options, folder: Path) -> Report:
                 },
                 repeats=options.repeats,
             )
-            target = Target(1.5, of_floor=True) if load is one else None
+            promised = load is one and not remote
+            target = Target(1.5, of_floor=True) if promised else None
             rows.append(
                 Row(f"{name} to {where}", found["aexp"], floor=found["floor"], target=target)
             )

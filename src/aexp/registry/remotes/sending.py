@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+import contextlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, Final, Protocol
 
 from aexp.errors import CorruptDataError
 from aexp.registry.remotes.base import CHUNK, Progress, Source
 
 TAIL = 1 << 20
 """So many bytes at the end of what arrived earlier are compared before it is continued."""
+
+_AHEAD_FROM: Final = 8
+"""From so many pieces on, a thread is worth starting."""
 
 
 class Part(Protocol):
@@ -90,12 +96,26 @@ def _send_rest(
     part.seek(done)
     if done:
         progress(done)
-    while chunk := stream.read(piece):
-        _write(part, chunk)
-        progress(len(chunk))
-        done += len(chunk)
+    with contextlib.closing(_pieces(stream, size - done, piece)) as pieces:
+        for chunk in pieces:
+            _write(part, chunk)
+            progress(len(chunk))
+            done += len(chunk)
     if done != size:
         raise CorruptDataError(f"{done} bytes came where {size} were expected")
+
+
+def _pieces(stream: BinaryIO, size: int, piece: int) -> Iterator[bytes]:
+    """Yield what a stream holds; of much, the next piece is read and hashed meanwhile."""
+    if size < _AHEAD_FROM * piece:
+        while chunk := stream.read(piece):
+            yield chunk
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="aexp-ahead") as reader:
+        ahead = reader.submit(stream.read, piece)
+        while chunk := ahead.result():
+            ahead = reader.submit(stream.read, piece)
+            yield chunk
 
 
 def _write(part: Part, data: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, Final, Protocol
 
@@ -105,7 +105,7 @@ def _send_rest(
         raise CorruptDataError(f"{done} bytes came where {size} were expected")
 
 
-def _pieces(stream: BinaryIO, size: int, piece: int) -> Iterator[bytes]:
+def _pieces(stream: BinaryIO, size: int, piece: int) -> Generator[bytes, None, None]:
     """Yield what a stream holds; of much, the next piece is read and hashed meanwhile."""
     if size < _AHEAD_FROM * piece:
         while chunk := stream.read(piece):

@@ -33,7 +33,7 @@ _GO_LOGIN = LatePattern(r"(?<![\w/:.@-])[\w.-]{1,40}:([^\s@/:\"']{3,80})@(?:tcp|
 _ORACLE = LatePattern(r"jdbc:oracle:\w+:[\w.$#-]+/([^\s@/\"']+)@", re.I)
 _PGPASS = LatePattern(r"(?m)(?:^|(?<=\\n))[\w.*-]+:(?:\d{4,5}|\*):[\w.*-]+:[\w.*-]+:([^\s:]{4,})$")
 _EXAMPLE_PASSWORDS = words_of("password passwd pass pwd pw secret token key apikey api_key")
-_EXAMPLE_USERS = words_of("user username usr login name me you your_user your-user")
+_EXAMPLE_USERS = words_of("user username usr login name you your_user your-user")
 
 
 def redact_logins(text: str, hit: Callable[[str], None]) -> str:

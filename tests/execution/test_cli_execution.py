@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import aexp
-from aexp.errors import MissingExperimentWarning
+from aexp.errors import MissingExperimentWarning, UsageError
 from aexp.execution import Execution
 from aexp.execution.cleaning import clean, plan_cleaning
 from aexp.registry import open_registry
@@ -189,6 +189,33 @@ def test_publish_a_killed_execution(installed_repo: Machine) -> None:
     assert "was never ended by its process" in shown.stderr
     again = said(installed_repo, "execution", "publish", rid)
     assert again == {"execution_rid": rid, "state": "Uploaded", "published": {}}
+
+
+def test_what_was_never_written_is_left_out(installed_repo: Machine) -> None:
+    """EXE-22: it keeps the others back, by name, until somebody says to publish without it."""
+    execution = created(opened(installed_repo))
+    mine = installed_repo.write("mine.csv", "1,2")
+    with execution:
+        execution.asset_file_path("Model", "kept.bin").write_bytes(b"kept")
+        execution.asset_file_path("Model", "forgotten.bin")
+        execution.asset_file_path("Table", str(mine))
+    rid = execution.execution_rid
+    refused = installed_repo.aexp_fast("execution", "publish", rid, check=False)
+    assert refused.returncode == 5
+    assert "Model/forgotten.bin was registered, and never written" in refused.stderr
+    assert "--without KIND/NAME" in refused.stderr
+    wrong = installed_repo.aexp_fast("execution", "publish", rid, "--without", "Model", check=False)
+    assert wrong.returncode == 4 and "Model/kept.bin" in wrong.stderr
+    done = installed_repo.aexp_fast(
+        *("execution", "publish", rid, "--without", "Model/forgotten.bin"),
+        *("--without", "Table/mine.csv"),
+    )
+    assert "kept.bin" in done.stdout and "forgotten" not in done.stdout
+    assert mine.read_text() == "1,2"
+    again = opened(installed_repo).resume_execution(rid)
+    assert again.status is S.Uploaded
+    with pytest.raises(UsageError, match="published"):
+        again.withdraw_asset("Model", "kept.bin")
 
 
 def test_publish_refuses_what_was_not_run(installed_repo: Machine) -> None:

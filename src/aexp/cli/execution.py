@@ -130,17 +130,26 @@ def publish(
             "--retry-delay", min=0, metavar="S", help="Seconds before the first; it doubles."
         ),
     ] = 5.0,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", metavar="KIND/NAME", help="Leave out this staged file; repeatable."
+        ),
+    ] = None,
     force: _Force = False,
     format: TextFormat = "text",
 ) -> None:
     """Publish what an execution of this machine has staged, also one whose process was killed.
 
-    What has arrived already is not sent again, and the work is not done again.
+    What has arrived already is not sent again, and the work is not done again. A file that was
+    registered and never written keeps the others back until it is left out.
     """
     from aexp.execution.repository import Repository
     from aexp.model.execution import ExecutionStatus
 
     resumed = Repository(open_layout()).resume_execution(execution, force=force)
+    for label in without or ():
+        resumed.withdraw_asset(*label.partition("/")[::2])
     if resumed.status is ExecutionStatus.Running:
         resumed.update_status(ExecutionStatus.Pending_Upload, resumed.message)
         note(f"execution {resumed.execution_rid[:8]} was never ended by its process, which is gone")

@@ -59,7 +59,8 @@ def _error(problems: list[str]) -> StagedOutputError:
     outputs = "an output" if len(problems) == 1 else f"{len(problems)} outputs"
     return StagedOutputError(
         f"{outputs} cannot be published: {shown}",
-        hint="correct them, or register them again; nothing was uploaded",
+        hint="correct them, register them again, or leave them out:"
+        " `aexp execution publish RUN --without KIND/NAME`; nothing was uploaded",
         problems=tuple(problems),
     )
 

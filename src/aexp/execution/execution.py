@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aexp.data.specs import DatasetSpec
-from aexp.errors import InvalidTransitionError, UsageError
+from aexp.errors import InvalidTransitionError, NotFoundError, UsageError
 from aexp.execution.life import Life
 from aexp.model.execution import ExecutionStatus, check_execution_step
 
@@ -93,6 +93,32 @@ class Execution(Life):
             metadata=metadata,
             description=description,
         )
+
+    def withdraw_asset(self, asset_name: str, file_name: str) -> None:
+        """Take back the registration of an output that is not published (EXE-22).
+
+        For a file that was registered and never written, because the process was killed in
+        between: it would keep all the others from being published. The user's own file is not
+        touched.
+
+        Args:
+            asset_name: its kind.
+            file_name: its name among those of its kind.
+
+        Raises:
+            NotFoundError: nothing of that name is registered.
+            UsageError: it is published.
+            InvalidTransitionError: the execution is Aborted.
+            StorageError: the disk refused.
+        """
+        self._refuse_aborted()
+        row = self.state.find(asset_name, file_name)
+        if row is None:
+            known = ", ".join(found.label for found in self.state.assets()[:10]) or "nothing"
+            raise NotFoundError(
+                f"{asset_name}/{file_name} is not registered", hint=f"registered: {known}"
+            )
+        self.state.withdraw(row.rid)
 
     def metrics_file(self, name: str = "metrics.jsonl") -> AssetFilePath:
         """Return the path of a metrics file, registered once and never reset (EXE-24).

@@ -8,7 +8,7 @@ use one execution, and nothing needs closing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -196,6 +196,25 @@ class State:
             put_asset(connection, row)
         self._project()
         return row
+
+    def withdraw(self, rid: str) -> StagedAsset:
+        """Take a registration back; return it as it was. What is published stays.
+
+        Raises:
+            NotFoundError: nothing of that id is registered.
+            UsageError: it is published.
+        """
+        with self._changing() as connection:
+            there = read_asset(connection, "rid = ?", (rid,))
+            if there is None:
+                raise NotFoundError(f"execution {self.execution_rid} has no asset {rid}")
+            check_changeable(there)
+            connection.execute("DELETE FROM assets WHERE rid = ?", (rid,))
+        if there.kind == "link":
+            with suppress(FileNotFoundError):
+                self.path_of(there).unlink()
+        self._project()
+        return there
 
     def assets(self, *states: str) -> list[StagedAsset]:
         """Return the assets in these states, or all, in the order of their registration."""

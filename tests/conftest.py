@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from aexp.clock import use_clock
+from aexp.workspace import active
 from tests.support import failing
 from tests.support.clock import FakeClock
 from tests.support.homeguard import HomeGuard
@@ -83,6 +84,7 @@ def sealed_environment(
     guard.forget()
     with guard.active():
         yield home
+    active._stack.clear()  # an execution that the test left running is no other test's run
     if violations := guard.forget():
         pytest.fail("the test left its sandbox: " + "; ".join(violations))
 

@@ -443,9 +443,10 @@ def test_heartbeats(repo: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     runs[0].finish()
     before = beats()
     deadline = time.monotonic() + 10
-    while beats()[1:] == before[1:] and time.monotonic() < deadline:
-        time.sleep(0.02)
     after = beats()
+    while not (after[1] > before[1] and after[2] > before[2]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+        after = beats()
     assert after[0] == before[0] and after[1] > before[1] and after[2] > before[2]
     for run in experiment.open_runs:
         run.finish()

@@ -90,7 +90,8 @@ def test_a_table_that_was_edited(work: Machine) -> None:
     work.write("rows.csv", "n,lr\n0,0.5\n1,0.25\n2,1.0\n")
     done = work.aexp_fast("sweep", "resume", sweep.sweep_id)
     assert "warning: point 2 would be drawn differently now" in done.stderr
-    assert [e.overrides["lr"] for e in Manifest.load(work / "sweep").entries] == [0.5, 0.25]
+    entries = Manifest.load(work / "sweep").entries
+    assert {entry.run_id: entry.overrides["lr"] for entry in entries} == {0: 0.5, 1: 0.25}
 
 
 def test_versions_are_named(work: Machine) -> None:

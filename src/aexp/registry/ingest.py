@@ -19,7 +19,7 @@ _FLUSHED = 1 << 24
 """So many bytes at a time are sent on to the disk, so that the flush at the end is short."""
 _LARGE = 1 << 22
 """Files of at least so many bytes are copied by the kernel."""
-_PIECE = 1 << 23
+_PIECE = 1 << 22
 """Bytes that the kernel copies at a time, before they are hashed."""
 _NOT_BY_KERNEL = frozenset(
     {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def _points(options: Options, root: Path) -> Report:
     count = options.points
     print(f"  {count} points …", file=sys.stderr, flush=True)
     repository(root)
-    command = " ".join(BARE[:2]) + " pass"
+    command = shlex.join(BARE)
     kinds = {"a function": {"callable": "nothing:nothing"}, "a command": {"command": command}}
     actions: dict[str, Callable[[], float]] = {}
     pools = [LocalProcessPool(workers) for workers in (1, AT_ONCE)]

@@ -18,7 +18,7 @@ from tests.support.sealed import CHECKOUT
 
 PAGE = CHECKOUT / "docs/explanation/sanitizing.md"
 MOST_FLAGGED = 0.01
-_FILLED_IN = ('": ', 'f"', "@@")
+_FILLED_IN = ('": ', 'f"', "@@", "\N{SECTION SIGN}", " + b64(")
 """What stands in the lines of a corpus whose secrets are put in when it is imported."""
 
 

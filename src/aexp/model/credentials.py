@@ -18,6 +18,7 @@ from aexp.model.secret_text import login_argument, named_secrets, says_secret
 from aexp.model.secret_tokens import redact_keys, redact_tokens
 from aexp.model.secret_values import (
     CREDENTIAL,
+    LIKELY,
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
@@ -30,6 +31,7 @@ __all__ = [
     "CREDENTIAL",
     "HOLDS_PATH",
     "IN_FILE",
+    "LIKELY",
     "MAY_HOLD_PATH",
     "MINIMUM_SECRET",
     "NO_PATH",

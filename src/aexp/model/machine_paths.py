@@ -49,7 +49,12 @@ _LEAD = (
     r"(?:(?<![\w.~})\]*%@#/\\^])(?<![A-Za-z_]>)(?<!\bdbfs:)|(?<=-[ILoBC])|(?<=\\n)|(?<=file://)|(?<=file://localhost)"
     r"|(?<=:///))"
 )
-_KNOWN = rf"{_LEAD}/{_TOP}{_END}{_TAIL}+"
+_SAME = (  # on every machine: the interpreter of a script, devices that are none
+    r"(?!(?:(?:(?<=#!)|(?<=#! ))/(?:usr/(?:local/)?)?s?bin/[\w.+-]+"
+    r"|/bin/(?:ba|da|k|z)?sh|/usr/bin/env"
+    r"|/dev/(?:null|zero|full|u?random|tty|std(?:in|out|err)))(?![\w/+-]|\.\w))"
+)
+_KNOWN = rf"{_LEAD}{_SAME}/{_TOP}{_END}{_TAIL}+"
 _POINTER = (  # into a document; folders of these names with files in them are folders
     r"(?!(?:state_?points?|sp|h?params|(?:hyper)?parameters|metrics|config|cfg|settings|model"
     r"|optimi[sz]er|scheduler|trainer|encoder|decoder|layers?|loss|properties|definitions|components"
@@ -57,7 +62,7 @@ _POINTER = (  # into a document; folders of these names with files in them are f
 )
 _UNKNOWN = (
     r"(?:(?<![\w.~$%})\]*/\\^>@#-])(?<!\bdbfs:)|(?<=file://))"
-    rf"/{_POINTER}"
+    rf"{_SAME}/{_POINTER}"
     r"(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
     r"|statepoint|params|metrics|environment|replicates|run_link|tracker|attachments|error"
     r")/)[A-Za-z][\w-]+"

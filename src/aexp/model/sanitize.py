@@ -20,6 +20,7 @@ from aexp.model.credentials import (
     CREDENTIAL,
     HOLDS_PATH,
     IN_FILE,
+    LIKELY,
     MAY_HOLD_PATH,
     MINIMUM_SECRET,
     NO_PATH,
@@ -175,6 +176,8 @@ class _Cleaner:
         kind = type(value)
         if kind is str:
             return self._text(value, pointer, secrecy, holds_path)
+        if secrecy == LIKELY:  # a password is no group of settings
+            secrecy = ORDINARY
         if kind is dict:
             return self._mapping(value, pointer, secrecy)
         if kind is list or kind is tuple:

@@ -32,6 +32,7 @@ class _Tool:
         sign: what stands between user and secret.
         after: word of a subcommand -> which of the arguments after it are secrets; _ANYWHERE
             stands for the first few that chance made, _NEXT for the first if chance made it.
+            A word with a dot at its end is the beginning of one (``http-basic.lab``).
         strict: an option's argument counts only when it cannot be a number or a word.
     """
 
@@ -81,6 +82,8 @@ _TOOLS: dict[str, _Tool] = {
     **dict.fromkeys(("auth", "configure", "authenticate"), _FIRST),
     **dict.fromkeys(("authtoken", "add-authtoken", "set-token", "add-token"), _ANY_AFTER),
     "vault": _Tool(after=(("login", (0,)),), strict=True),
+    "poetry": _Tool(after=(("http-basic.", (1,)), ("pypi-token.", (0,)))),
+    "composer": _Tool(after=(("http-basic.", (1,)), ("bearer.", (0,)), ("gitlab-token.", (0,)))),
     "rclone": _Tool(after=(("obscure", (0,)),)),
     "rabbitmqctl": _Tool(after=(("add_user", (1,)), ("change_password", (1,)))),
     "wpa_passphrase": _Tool(after=(("", (1,)),)),
@@ -182,9 +185,8 @@ def _of_places(
 ) -> Iterator[tuple[int, int]]:
     start = 0
     if name:
-        if name not in words:
-            return
-        start = words.index(name) + 1
+        found = (at for at, word in enumerate(words) if _is_named(word, name))
+        start = next(found, len(words)) + 1
     for place in places:
         if place == _NEXT:
             first = next(_positional(words, start), None)
@@ -194,6 +196,10 @@ def _of_places(
             yield from ((at, 0) for at in _positional(words, start) if holds_drawn(words[at]))
         elif start + place < len(words) and _counts(words[start + place], strict):
             yield start + place, 0
+
+
+def _is_named(word: str, name: str) -> bool:
+    return word.startswith(name) if name.endswith(".") else word == name
 
 
 def _positional(words: Sequence[str], start: int) -> Iterator[int]:

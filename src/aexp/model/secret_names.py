@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from aexp.model.secret_tokens import holds_token
-from aexp.model.secret_values import CREDENTIAL, ORDINARY, PASSWORD, SECRET
+from aexp.model.secret_values import CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET
 
 __all__ = ["HOLDS_PATH", "IN_FILE", "MAY_HOLD_PATH", "NO_PATH", "KeyInfo", "key_info", "words_of"]
 
@@ -32,8 +32,26 @@ _PASSWORD_OWNERS = words_of(
     "db database smtp mail email imap user my root admin ftp sftp ssh pg postgres postgresql "
     "mysql mariadb redis mongo mongodb proxy login account rabbitmq amqp ldap key keystore cert "
     "sudo wifi vpn http https basic auth registry docker es elastic neo4j jdbc odbc service vnc "
-    "bind mqtt pgp gpg zip archive bot app"
+    "bind mqtt pgp gpg zip archive bot app webdav dav become sasl minio jenkins nexus artifactory "
+    "jupyter grafana keycloak oracle mssql clickhouse influx influxdb jira svn rsync s3 remote sa "
+    "superuser guest web site server unlock wlan hotspot ipmi bmc idrac ilo snmp radius kerberos "
+    "krb krb5 tls ssl pkcs12 p12 jks truststore client pki"
 )
+_NO_PASSWORD_OWNERS = words_of(
+    "forward backward backwards back fwd bwd fw bw one two three four five single double dual "
+    "multi first second third fourth last final next previous prev current num n number count max "
+    "min total per high low band notch all by full half partial each every this that the a an any "
+    "some no did does can will must should is was to not of unit check checks checking train "
+    "training val valid validation eval evaluation infer inference warmup warm calibration profile "
+    "profiling render rendering shader depth shadow lighting light geometry refine refinement "
+    "compiler compile opt optimizer optimization optimisation fusion fuse lowering graph mlir llvm "
+    "inductor tvm xla onnx rewrite inline analysis analyzer transform quant quantization prune "
+    "pruning encoder decoder encode decode encoding decoding sampling generation model "
+    "network net layer block conv convolution kernel dw depthwise pointwise sep separable expand "
+    "filter sweep scan search epoch batch step stage round coarse fine reduce reduction "
+    "sort merge mountain boarding day season free"
+)
+"""What stands before ``pass`` or ``pw`` when it goes over something, and is no password."""
 _KEY_OWNERS = words_of(
     "api access secret private ssh auth account signing encryption master service wandb openai "
     "anthropic hf huggingface aws azure gcp google comet neptune mlflow stripe slack github "
@@ -125,9 +143,9 @@ def _secrecy(words: list[str]) -> int:
     if last in _PASSWORD_WORDS or last.endswith(("password", "passwd")):  # PGPASSWORD
         return PASSWORD
     if last in _SHORT_PASSWORD_WORDS:
-        if before in _PASSWORD_OWNERS:
-            return PASSWORD
-        return ORDINARY if before else CREDENTIAL  # the high pass of a filter
+        return _secrecy_of_pass(words[:-1])
+    if last.endswith("pass") and last[:-4] in _PASSWORD_OWNERS:  # smtppass
+        return PASSWORD
     if last in ("phrase", "word") and before in ("pass", "seed", "recovery"):
         return PASSWORD
     if last == "token" and before in _VOCABULARY:
@@ -135,6 +153,20 @@ def _secrecy(words: list[str]) -> int:
     if last == "secret":
         return SECRET
     return CREDENTIAL if _is_credential(words, last, before) else ORDINARY
+
+
+def _secrecy_of_pass(owners: list[str]) -> int:
+    """Return how secret a ``pass`` of these is: a password, or the high pass of a filter."""
+    if not owners:
+        return CREDENTIAL
+    if owners[-1].rstrip("0123456789") in _NO_PASSWORD_OWNERS:
+        return ORDINARY
+    for owner in reversed(owners):  # RABBITMQ_DEFAULT_PASS
+        if owner in _PASSWORD_OWNERS:
+            return PASSWORD
+        if owner not in _FORMS:
+            break
+    return LIKELY
 
 
 def _is_credential(words: list[str], last: str, before: str) -> bool:

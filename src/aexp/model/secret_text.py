@@ -16,6 +16,7 @@ from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_names import key_info, words_of
 from aexp.model.secret_values import (
     CREDENTIAL,
+    LIKELY,
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
@@ -37,12 +38,15 @@ _STEMS = (
     "bearer", "basic", "sas", "sess", "csrf", "xsrf", "otp", "psk", "login", "identified", "code",
     "<<<", "sudo",
 )  # fmt: skip
+_QUERY_STEMS = ("appid=", "hmac=", "policy=", "private_link=", "sid=", "&st=", "?st=", "&p=", "?p=")
 
 
 def says_secret(text: str) -> bool:
     """Return whether a word stands in ``text`` that names of secrets are made of."""
     lower = text.lower()
-    return any(map(lower.__contains__, _STEMS))
+    if any(map(lower.__contains__, _STEMS)):
+        return True
+    return "?" in text and any(map(lower.__contains__, _QUERY_STEMS))
 
 
 # --- a name, a sign, a value ---------------------------------------------------------------------
@@ -67,7 +71,18 @@ _QUERY_SECRETS = words_of(
     "sig signature sign hmac policy auth code key pass pw session sid st sas token hash_key appid "
     "rlkey resourcekey private_link authkey apitoken"
 )
+_USER_QUERIED = LatePattern(r"[?&](?:u|user(?:_?name)?|usr|login|account|email)=[^&\s]", re.I)
+_QUERY_BEFORE = LatePattern(r"\?[^\s?\"'<>]{0,240}\Z")
 _CODE = LatePattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|None|True|False|null|str|Optional")
+
+_CALL = LatePattern(
+    r"[A-Za-z_]{1,60}\d{0,2}(?:\.[A-Za-z_]{1,60}\d{0,2}){0,8}(?:\([^\n]{0,200}?\)|\[[^\n\]]{0,80}\])"
+)
+"""The beginning of an expression of code: a call, or an item of something."""
+
+
+def _is_call(text: str, start: int, value: str) -> bool:
+    return _CALL.match(text, start) is not None and not is_drawn(value)
 
 
 def _assigned(text: str) -> Iterator[Span]:
@@ -84,7 +99,7 @@ def _assigned(text: str) -> Iterator[Span]:
         value = _value(text, start, quote)
         if "," in sign and not (is_drawn(value) or is_password_like(value)):
             continue  # two names in a list
-        if quote is None and _CODE.fullmatch(value):
+        if quote is None and (_CODE.fullmatch(value) or _is_call(text, start, value)):
             continue
         if is_word(value) and not _is_literal(text, match, value, quote):
             continue
@@ -138,6 +153,10 @@ def _secrecy_of(text: str, at: int, name: str, colon: bool) -> int:
     before = text[at - 1 : at]
     if before in ("?", "&") and not colon:
         plain = name.lower().replace("-", "_")
+        if plain == "p":
+            query = _QUERY_BEFORE.search(text, max(0, at - 240), at + 1)
+            rest = text[query.start() if query else at - 1 : at + 240].split(None, 1)[0]
+            return LIKELY if _USER_QUERIED.search(rest) else ORDINARY
         known = plain in _QUERY_SECRETS or plain.endswith(("signature", "_sig"))
         return max(CREDENTIAL if known else ORDINARY, key_info(name).secrecy)
     info = key_info(name)
@@ -216,7 +235,7 @@ _SET = LatePattern(
 )
 _SQL = LatePattern(
     r"\b(?:identified\b[^'\"\n;]{0,60}?\bby|(?:encrypted\s|with\s)?password)\s{0,3}(?:password\s{0,2})?\(?\s{0,2}"
-    r"[\"']([^\"'\n]{4,})[\"']",
+    r"[\"'](?![,:=)]\s)([^\"'\n]{4,})[\"']",
     re.I,
 )
 _AUTH_PAIR = LatePattern(
@@ -339,6 +358,8 @@ def _in_prose(text: str, match: re.Match[str]) -> Iterator[Span]:
         end = text.find({"\u201c": "\u201d", "\u2018": "\u2019"}.get(quote, quote), start)
         value = text[start:end] if end > start else value
     else:
+        if _is_call(text, start, value):
+            return
         value = value.rstrip(".,;:)\"'`")
     if secrecy == PASSWORD or match[1].lower() == "pin":
         if is_password_like(value) or (quote and is_secret_value(value, PASSWORD)):
@@ -386,9 +407,36 @@ def _in_code(text: str) -> Iterator[Span]:
                 yield match.span(2)
 
 
+_KEY_LINE = LatePattern(
+    r"(?m)^[ \t]{0,20}key[ \t]{0,4}[=:][ \t]{0,4}([\"']?)"
+    r"((?:\d{1,9}:)?[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[A-Za-z0-9]{32,80})"
+    r"\1[ \t\r]{0,20}$"
+)
+_SERVICE_LINE = LatePattern(
+    r"(?m)^[ \t]{0,20}(?:url|api_?url|base_?url|server|host)[ \t]{0,4}[=:][ \t]{0,4}"
+    r"[\"']?https?://[^\s/\"']{1,200}(?:/[^\s.\"']{0,200})?[\"']?[ \t\r]{0,20}$",
+    re.I,
+)
+"""The address of a service, not of a file, in lines of settings."""
+
+
+def _of_services(text: str) -> Iterator[Span]:
+    """Yield the keys that stand in lines of settings beside the address of a service."""
+    if "://" not in text:
+        return
+    for match in _KEY_LINE.finditer(text):
+        start, end = match.span()
+        before, after = text[max(0, start - 400) : start], text[end : end + 400]
+        section = before[before.rfind("\n\n") + 1 :] + after.partition("\n\n")[0]
+        if is_drawn(match[2].partition(":")[2] or match[2]) and _SERVICE_LINE.search(section):
+            yield match.span(2)
+
+
 def named_secrets(text: str) -> Iterator[Span]:
     """Yield where secrets stand that a name or a scheme beside them gives away."""
     yield from _assigned(text)
+    if "\n" in text:
+        yield from _of_services(text)
     if " " in text or "\n" in text or "(" in text or "<" in text:
         yield from _beside(text)
         yield from _in_headers(text)

@@ -12,6 +12,7 @@ from aexp.model.late_pattern import LatePattern
 
 __all__ = [
     "CREDENTIAL",
+    "LIKELY",
     "ORDINARY",
     "PASSWORD",
     "REDACTED_SECRET",
@@ -30,10 +31,11 @@ __all__ = [
 
 REDACTED_SECRET = "<redacted:secret>"  # noqa: S105 - what stands in place of one
 
-ORDINARY, SIBLING, CREDENTIAL, SECRET, PASSWORD = range(5)
+ORDINARY, SIBLING, LIKELY, CREDENTIAL, SECRET, PASSWORD = range(6)
 """How secret the value under a key is, judged by the key.
 
-A sibling is a bare ``key`` beside the name of a user: secret when chance made the value. Under a
+A sibling is a bare ``key`` beside the name of a user: secret when chance made the value. Likely
+is what ends in ``pass``: secret when the value can be a password, and is no words. Under a
 secret and a password people write words, too.
 """
 
@@ -55,6 +57,12 @@ _NUMBER = LatePattern(r"[-+]?[\d_.,:]*(?:e[-+]?\d+)?%?|0x[0-9a-f]{1,16}", re.I)
 _SEPARATORS = LatePattern(r"[-_./:=@ +,~\\]+")
 _PIECES = LatePattern(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _WORD = LatePattern(r"(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})(?:\d{0,3})|v?\d{1,4}", re.ASCII)
+_NAMES_THINGS = LatePattern(  # words and versions, or a time
+    r"(?:(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})\d{0,3}|v?\d{1,4})"
+    r"(?:[-_./:=+,~\\](?:(?:[A-Z]?[a-z]{1,14}|[A-Z]{1,14})\d{0,3}|v?\d{1,4}))*"
+    r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)?",
+    re.A,
+)
 _RUN = LatePattern(r"[A-Za-z0-9]{20,}")
 _RUN_OF_LONG = LatePattern(r"[A-Za-z0-9]{12,}")
 _KINDS = LatePattern(r"[a-z]+|[A-Z]+|\d+")
@@ -95,6 +103,8 @@ def is_secret_value(text: str, secrecy: int) -> bool:
         if len(text) < 6 or REDACTED_SECRET in text or text.startswith(("/", "~/")):
             return False
         return not is_setting(text)
+    if secrecy == LIKELY:
+        return " " not in text and is_password_like(text) and not _NAMES_THINGS.fullmatch(text)
     if secrecy == SIBLING:
         bare = len(text) >= 12 and text.isalnum()
         return holds_drawn(text) or (bare and is_random(text))

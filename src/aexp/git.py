@@ -247,6 +247,9 @@ class Running:
         if self._process.returncode is None:
             self._process.kill()
             self._process.communicate()
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def _result(returncode: int, out: bytes, err: bytes) -> GitResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ PERSONS_OWN = {
 _CODE = re.compile(r"`(aexp [^`]*)`")
 
 
+@cache
+def whole() -> Any:
+    """Return the whole application as commands; to build it takes half a second."""
+    return typer.main.get_command(app)
+
+
 def invocations(text: str) -> list[list[str]]:
     """Return every `aexp ...` written as code, as words; what a command wraps is left out."""
     found = []
@@ -47,7 +54,7 @@ def invocations(text: str) -> list[list[str]]:
 
 def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """Return the command of the application that ``words`` call, and its arguments."""
-    command: Any = typer.main.get_command(app)
+    command: Any = whole()
     rest = list(words)
     while hasattr(command, "commands"):
         assert rest, f"{words}: a group without a command"
@@ -136,7 +143,7 @@ def test_every_command_that_an_agent_needs_is_in_some_file() -> None:
     for path in FILES:
         for words in invocations(path.read_text("utf-8")):
             shown.add(" ".join(words[: len(words) - len(resolve(words)[1])]))
-    assert visible(typer.main.get_command(app)) - shown - PERSONS_OWN.keys() == set()
+    assert visible(whole()) - shown - PERSONS_OWN.keys() == set()
 
 
 def visible(command: Any, name: str = "") -> set[str]:
@@ -152,7 +159,7 @@ def test_options_alone_and_other_slash_commands_exist(path: Path) -> None:
     """INS-07: an `--option` in running text belongs to some command; so does a `/command`."""
     text = path.read_text("utf-8")
     assert set(re.findall(r"`/(aexp-[a-z-]+)`", text)) <= NAMES
-    assert set(re.findall(r"`(--[a-z][a-z-]*)", text)) <= options_of(typer.main.get_command(app))
+    assert set(re.findall(r"`(--[a-z][a-z-]*)", text)) <= options_of(whole())
 
 
 def options_of(command: Any) -> set[str]:

@@ -142,8 +142,8 @@ def test_a_real_slurm(installed_repo: Machine, slurm: Slurm, tmp_path: Path) -> 
     wait_until((installed_repo / "held.txt").exists, "the first run to begin", 60)
     wait_until(lambda: statuses(installed_repo, ids) == ["running", "complete"], "the second", 60)
     assert record(installed_repo, ids[0]).document["owner"]["scheduler_job"]
+    installed_repo.write("go.txt", "")  # what holds looks for it only when it begins
     slurm.requeue(f"{job}_0")
-    installed_repo.write("go.txt", "")
     slurm.wait(f"{job}_0", "COMPLETED")
     assert statuses(installed_repo, ids) == ["complete", "complete"]
     assert times_run(installed_repo) == dict.fromkeys(ids, 1)

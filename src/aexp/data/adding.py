@@ -16,7 +16,7 @@ from aexp.data.fetching import USUAL, Supply, bring, missing
 from aexp.data.files import Progress, Source, hash_files, scan, silent, store_files
 from aexp.data.published import assets_by_id, assets_of
 from aexp.errors import CorruptDataError, UsageError
-from aexp.ledger.dataset_bytes import ref_changes
+from aexp.ledger.dataset_bytes import keep_bytes
 from aexp.ledger.datasets import (
     DatasetRecord,
     check_publishable,
@@ -204,8 +204,7 @@ class _Adding:
             content, manifest = self._store()
             data = encode_dataset(layout, name, version, content.files, manifest, description)
             mine = decode_dataset(f"{name}/{version}", data)
-            changes = ref_changes(layout, mine, registry)
-            registry.publish(*changes)
+            changes = keep_bytes(layout, mine, registry)
             record, created = write_dataset(layout, name, version, data)
             if record.digest != content.digest:  # another process was quicker
                 registry.publish(*(DropRef(c.name, expect=mine.manifest) for c in changes))
@@ -219,7 +218,7 @@ class _Adding:
             if missing(self._registry, blobs) or not self._registry.has(record.manifest):
                 self._store()
             if self._registry.has(record.manifest):
-                self._registry.publish(*ref_changes(self._layout, record, self._registry))
+                keep_bytes(self._layout, record, self._registry)
 
 
 def _chosen(

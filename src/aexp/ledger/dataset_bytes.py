@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from aexp.clock import utc_now
+from aexp.errors import RefConflictError
 from aexp.ledger.datasets import DatasetRecord
 from aexp.registry.places import dataset_ref
 from aexp.registry.refs import DATASET, RefChange, SetRef
@@ -15,6 +17,7 @@ from aexp.registry.transfer import Parcel
 from aexp.repo import Layout
 
 _OTHER_DIGITS: Final = 16
+_TRIES: Final = 5
 
 
 def ref_changes(layout: Layout, record: DatasetRecord, registry: Registry) -> list[RefChange]:
@@ -26,11 +29,27 @@ def ref_changes(layout: Layout, record: DatasetRecord, registry: Registry) -> li
     name = dataset_ref(layout, record.name, str(record.version))
     current = registry.ref(name)
     if current is None:
-        return [SetRef(name, DATASET, record.manifest)]
+        return [SetRef(name, DATASET, record.manifest, expect=None)]
     if current.digest == record.manifest:
         return []
     other = f"{name}/{record.manifest.removeprefix('sha256:')[:_OTHER_DIGITS]}"
-    return [] if registry.ref(other) else [SetRef(other, DATASET, record.manifest)]
+    return [] if registry.ref(other) else [SetRef(other, DATASET, record.manifest, expect=None)]
+
+
+def keep_bytes(layout: Layout, record: DatasetRecord, registry: Registry) -> list[RefChange]:
+    """Set the refs of :func:`ref_changes`, and return them; nobody else's is ever replaced.
+
+    Raises:
+        RefConflictError: other processes kept changing them.
+    """
+    for _ in range(_TRIES):
+        changes = ref_changes(layout, record, registry)
+        with suppress(RefConflictError):  # another process was quicker: look again
+            registry.publish(*changes)
+            return changes
+    changes = ref_changes(layout, record, registry)
+    registry.publish(*changes)
+    return changes
 
 
 def parcel_to_push(layout: Layout, record: DatasetRecord) -> Parcel:

@@ -21,10 +21,12 @@ from aexp.errors import (
     AexpError,
     CorruptDataError,
     NotFoundError,
+    RefConflictError,
     StorageError,
     UnsafeValueError,
     UsageError,
 )
+from aexp.ledger.dataset_bytes import keep_bytes, ref_changes
 from aexp.ledger.datasets import DatasetRecord, dataset_path, read_dataset
 from aexp.ledger.verify import verify_ledger
 from aexp.model.canonical import canonical_bytes, compact_bytes
@@ -38,7 +40,7 @@ from aexp.model.dataset import (
 )
 from aexp.model.entry import record_digest
 from aexp.model.oci import Index
-from aexp.registry import gc, open_registry
+from aexp.registry import DropRef, dataset_ref, gc, open_registry
 from aexp.repo import Layout, open_layout
 from tests.data.datasets import FILES, folder_of
 from tests.support.machines import Machine
@@ -531,6 +533,20 @@ def test_two_add_one_version_at_once(layout: Layout, tmp_path: Path) -> None:
     assert verify(layout, record).ok
     assert record.files is not None
     assert open_registry(layout).read(record.files[0].digest) == b"ab"[answers.index("new") :][:1]
+
+
+def test_a_ref_that_another_process_has_set_meanwhile_stays(layout: Layout, tmp_path: Path) -> None:
+    """EXE-06: what was looked up before it was set is not believed."""
+    first = add(layout, "digits", folder_of(tmp_path / "a", {"x": b"a"}), "1.0.0").record
+    registry = open_registry(layout)
+    name = dataset_ref(layout, "digits", "1.0.0")
+    registry.publish(DropRef(name))
+    stale = ref_changes(layout, first, registry)
+    keep_bytes(layout, first, registry)
+    with pytest.raises(RefConflictError):
+        registry.publish(*stale)
+    ref = registry.ref(name)
+    assert ref is not None and ref.digest == first.manifest
 
 
 def test_two_add_the_same_at_once(layout: Layout, data: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -41,8 +42,16 @@ _guard: HomeGuard | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make every warning an error, wherever the tests are started from."""
+    """Make every warning an error, wherever the tests are started from.
+
+    In the background of a script, or below ``nohup``, a program starts deaf to some signals, and
+    so does all that it starts: what the tests send would never arrive.
+    """
     config.addinivalue_line("filterwarnings", "error")
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            is_python = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if is_python else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,14 @@ def finish(repo: Machine) -> Sweep:
     return held.new_sweep(repo, workers=1).run()
 
 
+def runs_cut_off(repo: Machine) -> set[str]:
+    """Return the runs whose work was done, but that were not complete when they were killed."""
+    held.all_workers_gone(repo)
+    done = {run for n in range(held.COUNT) for run in held.done(repo, n)}
+    status = {record.job_id: record.status for record in RunStore(open_layout(repo.path)).records()}
+    return {run for run in done if status[run] != "complete"}
+
+
 def check_sound(repo: Machine, sweep: Sweep, point: KillPoint) -> None:
     """Check that nothing was left of the kill that is not healed."""
     repo.aexp_fast("recover", "--apply")
@@ -92,17 +100,25 @@ def check_sound(repo: Machine, sweep: Sweep, point: KillPoint) -> None:
 def test_the_driver_at_each_step(
     work: Machine, tmp_path: Path, expected: pd.DataFrame, every: int
 ) -> None:
-    """SWP-10, SWP-06, SWP-07: planning, and each line of the manifest; nothing runs twice."""
+    """SWP-10, SWP-06, SWP-07: planning, and each line of the manifest; nothing runs twice.
+
+    But for a point whose worker went with the driver between the end of the work and that of its
+    run, as in :func:`test_a_worker_at_each_step`: on a busy machine one may be just there.
+    """
     steps = []
     for point, place in killed_at_steps(DRIVING, copies(work, tmp_path), every):
         repo = Machine(place, "laptop")
         planned = (place / "sweep/manifest.jsonl").exists()
         before = Manifest.load(place / "sweep").entries if planned else []
+        cut_off = runs_cut_off(repo)
         sweep = finish(repo)
         held.assert_as_undisturbed(sweep, expected)
         kept = Manifest.load(sweep.folder).entries
         assert kept[: len(before)] == before, f"{point}: what was recorded stays"
-        assert [len(held.done(repo, n)) for n in range(held.COUNT)] == [1] * held.COUNT, point
+        for n in range(held.COUNT):
+            runs = held.done(repo, n)
+            assert len(runs) == (2 if runs[0] in cut_off else 1), f"{point}: point {n}"
+        assert len(cut_off) <= 1, f"{point}: one worker at a time"
         check_sound(repo, sweep, point)
         steps.append((planned, len(before)))
         shutil.rmtree(place)

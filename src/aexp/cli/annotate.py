@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import RunId, RunIds
 from aexp.cli.output import note as warn
 from aexp.cli.output import say
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from aexp.runs.annotate import Annotated as Done
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("tag")(tag)
     app.command("note")(note)
@@ -26,11 +25,9 @@ def register(app: typer.Typer) -> None:
 
 def tag(
     run_ids: RunIds,
-    add: Annotated[
-        list[str] | None, typer.Option("--add", help="A tag to add; may be repeated.")
-    ] = None,
+    add: Annotated[list[str] | None, Option("--add", help="A tag to add; may be repeated.")] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", help="A tag to remove; may be repeated.")
+        list[str] | None, Option("--remove", help="A tag to remove; may be repeated.")
     ] = None,
 ) -> None:
     """Add tags to runs or remove some; without either, print the tags."""
@@ -58,9 +55,9 @@ def _tag_one(layout: Layout, run_id: str, add: Sequence[str], remove: Sequence[s
 
 def note(
     run_id: RunId,
-    text: Annotated[str, typer.Argument(help="The note; an empty one removes it.")],
+    text: Annotated[str, Argument(help="The note; an empty one removes it.")],
     append: Annotated[
-        bool, typer.Option("--append", help="Add the text below the note that is there.")
+        bool, Option("--append", help="Add the text below the note that is there.")
     ] = False,
 ) -> None:
     """Write a note on a run; its ledger entry follows when the run has ended."""
@@ -79,12 +76,12 @@ def note(
 def bind_tracker(
     run_id: RunId,
     backend: Annotated[
-        str, typer.Option("--backend", help="The other tracker, such as wandb or mlflow.")
+        str, Option("--backend", help="The other tracker, such as wandb or mlflow.")
     ],
-    tracker_run: Annotated[str, typer.Option("--run-id", help="The run's id there.")],
-    url: Annotated[str | None, typer.Option("--url", help="The run's page there.")] = None,
-    project: Annotated[str | None, typer.Option("--project", help="The project there.")] = None,
-    group: Annotated[str | None, typer.Option("--group", help="The group there.")] = None,
+    tracker_run: Annotated[str, Option("--run-id", help="The run's id there.")],
+    url: Annotated[str | None, Option("--url", help="The run's page there.")] = None,
+    project: Annotated[str | None, Option("--project", help="The project there.")] = None,
+    group: Annotated[str | None, Option("--group", help="The group there.")] = None,
 ) -> None:
     """Store where another tracker keeps this run; its ledger entry follows."""
     from aexp.runs.annotate import bind_run

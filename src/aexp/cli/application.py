@@ -1,60 +1,20 @@
-"""The typer application: which commands there are, and how the help lists them."""
+"""The typer application, made of what the command modules declare, and how its help looks."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
 import aexp
+from aexp.cli.commands import PANELS, load, place_of
+from aexp.cli.declare import Argument, Command, Group, Parameter
 
 if TYPE_CHECKING:
     app: typer.Typer
     """The application with all its commands, built on first use."""
-
-PANELS: dict[str, dict[str, tuple[str, ...]]] = {
-    "Setting up": {
-        "install": ("install", "install-slash-commands"),
-        "uninstall": ("uninstall",),
-    },
-    "Hypotheses, experiments, findings": {
-        "artifacts": ("new-hypothesis", "new-experiment", "new-finding"),
-        "kb": ("kb",),
-    },
-    "Runs": {
-        "runs": (
-            *("new-run", "run", "list-runs", "show-run", "list-batches", "link"),
-            "recover",
-        ),
-        "query": ("diff",),
-        "annotate": ("tag", "note", "bind-tracker"),
-    },
-    "Sweeps and the queue": {
-        "sweep": ("sweep",),
-        "queue": ("queue",),
-        "run_queued": ("run-queued",),
-    },
-    "Executions and data": {
-        "exec": ("exec", "exec-notebook"),
-        "execution": ("execution", "runs"),
-        "dataset": ("dataset",),
-        "feature": ("feature",),
-        "asset": ("asset",),
-    },
-    "Sessions and bytes": {"session": ("session",), "registry": ("registry",)},
-    "Sharing": {
-        "sharing": ("sync",),
-        "transfer": ("push", "pull"),
-        "ledger": ("ledger",),
-        "status": ("status",),
-    },
-    "Checking": {"validate": ("validate", "runs-export-index"), "doctor": ("doctor",)},
-}
-"""The modules with commands, and the commands of each, under the headings of the help."""
 
 _WHOLE_SENTENCE = 1_000
 """So many characters of a command's first sentence are shown; long ones are wrapped, not cut."""
@@ -118,7 +78,7 @@ def whole() -> typer.Typer:
         app = _new()
         for panel, modules in PANELS.items():
             for module in modules:
-                _register(app, _module(module), panel)
+                _add(app, load(module), panel)
         globals()["app"] = app
     found: typer.Typer = globals()["app"]
     return found
@@ -130,43 +90,52 @@ def application_for(arguments: Sequence[str]) -> typer.Typer:
     To load one command takes a fraction of the time that all of them take. Whatever is not the
     name of a command, an option or a mistake, is for the whole application.
     """
-    name = arguments[0] if arguments else ""
-    for panel, modules in PANELS.items():
-        for module, names in modules.items():
-            if name in names:
-                app = _new()
-                _register(app, _module(module), panel)
-                app.registered_commands = [c for c in app.registered_commands if c.name == name]
-                app.registered_groups = [
-                    group
-                    for group in app.registered_groups
-                    if group.typer_instance is None or group.typer_instance.info.name == name
-                ]
-                app.registered_groups = [g for g in app.registered_groups if _name(g) == name]
-                return app
-    return whole()
+    place = place_of(arguments[0]) if arguments else None
+    if place is None:
+        return whole()
+    name, (panel, module) = arguments[0], place
+    loaded = load(module)
+    loaded.commands = {k: v for k, v in loaded.commands.items() if k == name}
+    loaded.groups = {k: v for k, v in loaded.groups.items() if k == name}
+    app = _new()
+    _add(app, loaded, panel)
+    return app
 
 
-def _name(group: Any) -> str | None:
-    """Return what a group is called, where it was added or where it was made."""
-    for info in (group, group.typer_instance.info):
-        if isinstance(info.name, str):
-            return info.name
-    return None
+def _add(app: typer.Typer, group: Group, panel: str | None = None) -> None:
+    """Add what is declared to an application or to a group of it."""
+    for command in group.commands.values():
+        _add_command(app, command, panel)
+    for inner in group.groups.values():
+        made = typer.Typer(name=inner.name, help=inner.help, no_args_is_help=True)
+        if inner.callback is not None:
+            made.callback()(inner.callback)
+        _add(made, inner)
+        app.add_typer(made, cls=Commands, rich_help_panel=panel)
 
 
-def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"aexp.cli.{name}")
+def _add_command(app: typer.Typer, command: Command, panel: str | None) -> None:
+    kind = {} if command.kind is None else {"cls": command.kind()}
+    settings = {"rich_help_panel": panel, **command.settings, **kind}
+    app.command(command.name, **settings)(for_typer(command.function))
 
 
-def _register(app: typer.Typer, module: ModuleType, panel: str) -> None:
-    commands, groups = len(app.registered_commands), len(app.registered_groups)
-    module.register(app)
-    for command in app.registered_commands[commands:]:
-        command.rich_help_panel = panel
-    for group in app.registered_groups[groups:]:
-        group.rich_help_panel = panel
-        group.cls = Commands
+def for_typer(function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function with typer's words in the place of ours, in the types it is declared by."""
+    hints = get_type_hints(function, include_extras=True)
+    function.__annotations__ = {name: _hint_for_typer(hint) for name, hint in hints.items()}
+    return function
+
+
+def _hint_for_typer(hint: Any) -> Any:
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, *notes = get_args(hint)
+    ours = [note for note in notes if isinstance(note, Parameter)]
+    if not ours:
+        return hint
+    make: Any = typer.Argument if isinstance(ours[0], Argument) else typer.Option
+    return Annotated[kind, make(*ours[0].names, **ours[0].settings)]
 
 
 def __getattr__(name: str) -> Any:

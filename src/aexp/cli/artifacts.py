@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.output import say
 
 if TYPE_CHECKING:
     from aexp.kb import Created
     from aexp.repo import Layout
 
-_Title = Annotated[
-    str, typer.Option("--title", metavar="TEXT", help="What it is about, in one line.")
-]
+_Title = Annotated[str, Option("--title", metavar="TEXT", help="What it is about, in one line.")]
 _Hypothesis = Annotated[
-    str, typer.Option("--hypothesis", metavar="ID", help="Its hypothesis, such as H001.")
+    str, Option("--hypothesis", metavar="ID", help="Its hypothesis, such as H001.")
 ]
 _Id = Annotated[
     str | None,
-    typer.Option("--id", metavar="ID", help="The id to use instead of the next free one."),
+    Option("--id", metavar="ID", help="The id to use instead of the next free one."),
 ]
 
 
@@ -49,13 +46,13 @@ def new_finding(
     hypothesis: _Hypothesis,
     experiment: Annotated[
         str,
-        typer.Option(
+        Option(
             "--experiment", "-e", metavar="ID", help="The experiment it comes from, such as E001."
         ),
     ],
     run: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--run",
             metavar="RUN",
             help="A run that shows it, by id or its first digits; repeatable.",
@@ -63,14 +60,14 @@ def new_finding(
     ] = None,
     batch: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--batch",
             metavar="BATCH",
             help="All runs of an experiment that match: 'E001?condition=full&seed=0'; repeatable.",
         ),
     ] = None,
     impact: Annotated[
-        str, typer.Option("--impact", metavar="LEVEL", help="CRITICAL, HIGH, MEDIUM or LOW.")
+        str, Option("--impact", metavar="LEVEL", help="CRITICAL, HIGH, MEDIUM or LOW.")
     ] = "MEDIUM",
     artifact_id: _Id = None,
 ) -> None:
@@ -105,7 +102,7 @@ def _show(layout: Layout, kind: str, created: Created) -> None:
         say(f"  linked from {layout.relative(path)}")
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("new-hypothesis")(new_hypothesis)
     app.command("new-experiment")(new_experiment)

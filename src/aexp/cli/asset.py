@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
@@ -18,37 +17,33 @@ if TYPE_CHECKING:
     from aexp.registry.store import Registry
 
 _Rid = Annotated[
-    str, typer.Argument(help="The id of an asset, or the beginning of one.", metavar="ASSET")
+    str, Argument(help="The id of an asset, or the beginning of one.", metavar="ASSET")
 ]
 _Kind = Annotated[
-    str | None, typer.Option("--kind", metavar="NAME", help="Only of this kind, such as Model.")
+    str | None, Option("--kind", metavar="NAME", help="Only of this kind, such as Model.")
 ]
-_Type = Annotated[
-    str | None, typer.Option("--type", metavar="TYPE", help="Only of this asset type.")
-]
+_Type = Annotated[str | None, Option("--type", metavar="TYPE", help="Only of this asset type.")]
 _Execution = Annotated[
-    str | None, typer.Option("--execution", metavar="RUN", help="Only those of this execution.")
+    str | None, Option("--execution", metavar="RUN", help="Only those of this execution.")
 ]
 _Remote = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--remote", "-r", metavar="NAME", help="A remote of aexp.yaml, or a URL; else the default."
     ),
 ]
 _SHORT = 8
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="asset",
-        help="Assets: the files that executions have published, here and on other machines.",
-        no_args_is_help=True,
+    group = Group(
+        "asset", "Assets: the files that executions have published, here and on other machines."
     )
     group.command("list")(list_assets)
     group.command("show")(show)
     group.command("download")(download)
-    app.add_typer(group)
+    app.add(group)
 
 
 def list_assets(
@@ -117,13 +112,13 @@ def show(asset: _Rid, format: TextFormat = "text") -> None:
 def download(
     assets: Annotated[
         list[str] | None,
-        typer.Argument(help="Ids of assets, or beginnings of some.", metavar="ASSET"),
+        Argument(help="Ids of assets, or beginnings of some.", metavar="ASSET"),
     ] = None,
     execution: _Execution = None,
     kind: _Kind = None,
     asset_type: _Type = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write to.")
+        Path, Option("--output", "-o", metavar="DIR", help="The folder to write to.")
     ] = Path(),
     remote: _Remote = None,
     format: TextFormat = "text",

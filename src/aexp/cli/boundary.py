@@ -87,27 +87,17 @@ def _run(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         say(f"aexp {aexp.__version__}")
         return 0
-    import typer
-    from typer.exceptions import TyperException
-
-    from aexp.cli.application import application_for
+    from aexp.cli.plain import plain_call
 
     streams = sys.stdout, sys.stderr
     try:
-        code = application_for(arguments)(args=arguments, prog_name="aexp", standalone_mode=False)
+        plain = plain_call(arguments)
+        code = _typed(arguments) if plain is None else plain[0](**plain[1])
         return code if isinstance(code, int) else 0
     except AexpError as error:
         hint = error.hint or error.usual_hint
         return fail(_from_root(error.message), hint, error.exit_code)
-    except TyperException as error:
-        context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else _command_path(arguments)
-        message = error.format_message()
-        if message.startswith("Usage: "):  # no arguments, which asks for the help
-            note(message)
-            return error.exit_code
-        return fail(*_told(one_line(message), where), error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         return fail("interrupted", None, INTERRUPTED)
     except SystemExit as stop:
         # typer meets a broken pipe before we do, and makes an ordinary exit of it.
@@ -128,6 +118,28 @@ def _run(arguments: list[str]) -> int:
         return fail(_from_root(f"{where}: {error.strerror}"), hint, StorageError.exit_code)
     except Exception as error:
         return fail(*_unexpected(error, arguments))
+
+
+def _typed(arguments: list[str]) -> object:
+    """Run what takes typer to understand: help, mistakes, and whatever is not plain."""
+    import typer
+    from typer.exceptions import TyperException
+
+    from aexp.cli.application import application_for
+
+    try:
+        application = application_for(arguments)
+        return application(args=arguments, prog_name="aexp", standalone_mode=False)
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else _command_path(arguments)
+        message = error.format_message()
+        if message.startswith("Usage: "):  # no arguments, which asks for the help
+            note(message)
+            return error.exit_code
+        return fail(*_told(one_line(message), where), error.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _is_nowhere() -> bool:
@@ -151,7 +163,7 @@ def _from_root(message: str) -> str:
 
 def _command_path(arguments: Sequence[str]) -> str:
     """Return the command that a command line names, for complaints that do not know it."""
-    from aexp.cli.application import PANELS
+    from aexp.cli.commands import PANELS
 
     names = {name for modules in PANELS.values() for known in modules.values() for name in known}
     return f"aexp {arguments[0]}" if arguments and arguments[0] in names else "aexp"

@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import typer
-
-from aexp.cli.output import say
+from aexp.cli.declare import Option
+from aexp.cli.output import agreed, say
 from aexp.errors import UsageError
 
 if TYPE_CHECKING:
     from aexp.install import Action, Change
 
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Yes: TypeAlias = Annotated[bool, Option("--yes", "-y", help="Do it without asking.")]
 
 
 def require_answer(command: str, *, yes: bool, dry_run: bool) -> None:
@@ -34,9 +33,9 @@ def require_answer(command: str, *, yes: bool, dry_run: bool) -> None:
 
 def confirm(pending: Sequence[Change], *, yes: bool) -> None:
     """Ask whether to make the changes; a no ends the command."""
-    if not yes and not typer.confirm(f"Make these {count(pending)}?"):
+    if not yes and not agreed(f"Make these {count(pending)}?"):
         say("Nothing was changed.")
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def show_plan(changes: Sequence[Change], pending: Sequence[Change], *, dry_run: bool) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import RegistryRoot, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
 from aexp.cli.progress import ByteProgress
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 _Which = Annotated[
     str,
-    typer.Argument(
+    Argument(
         help="A dataset, such as digits; its current version, or digits@1.0.0.", metavar="DATASET"
     ),
 ]
@@ -31,54 +30,44 @@ _SHORT = 19
 _LISTED = 10
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="dataset",
-        help="Datasets: versioned lists of files that never change, for executions to read.",
-        no_args_is_help=True,
+    group = Group(
+        "dataset", "Datasets: versioned lists of files that never change, for executions to read."
     )
     group.command("add")(add)
     group.command("list")(list_datasets)
     group.command("show")(show)
     group.command("verify")(verify)
     group.command("download")(download)
-    app.add_typer(group)
+    app.add(group)
 
 
 def add(
-    name: Annotated[
-        str, typer.Argument(help="The dataset's name, which is its id.", metavar="NAME")
-    ],
+    name: Annotated[str, Argument(help="The dataset's name, which is its id.", metavar="NAME")],
     path: Annotated[
         Path | None,
-        typer.Argument(
-            help="A folder, or one file; none for published assets alone.", metavar="PATH"
-        ),
+        Argument(help="A folder, or one file; none for published assets alone.", metavar="PATH"),
     ] = None,
     version: Annotated[
         str | None,
-        typer.Option(
-            "--version", metavar="N.N.N", help="Such as 1.0.0; the next one when left out."
-        ),
+        Option("--version", metavar="N.N.N", help="Such as 1.0.0; the next one when left out."),
     ] = None,
     description: Annotated[
         str | None,
-        typer.Option("--description", "-d", metavar="TEXT", help="What it is, in Markdown."),
+        Option("--description", "-d", metavar="TEXT", help="What it is, in Markdown."),
     ] = None,
     execution: Annotated[
         list[str] | None,
-        typer.Option(
-            "--execution", metavar="RUN", help="Take all published assets of it; repeatable."
-        ),
+        Option("--execution", metavar="RUN", help="Take all published assets of it; repeatable."),
     ] = None,
     asset: Annotated[
         list[str] | None,
-        typer.Option("--asset", metavar="ID", help="Take this published asset; repeatable."),
+        Option("--asset", metavar="ID", help="Take this published asset; repeatable."),
     ] = None,
     follow_links: Annotated[
         bool,
-        typer.Option("--follow-links", help="Take the files that symbolic links lead to."),
+        Option("--follow-links", help="Take the files that symbolic links lead to."),
     ] = False,
     root: RegistryRoot = None,
     format: TextFormat = "text",
@@ -162,7 +151,7 @@ def list_datasets(format: TableFormat = "table") -> None:
 
 def show(
     dataset: _Which,
-    files: Annotated[bool, typer.Option("--files", help="List every file.")] = False,
+    files: Annotated[bool, Option("--files", help="List every file.")] = False,
     root: RegistryRoot = None,
     format: TextFormat = "text",
 ) -> None:
@@ -219,7 +208,7 @@ def _elsewhere(record: DatasetRecord) -> str:
 def verify(
     datasets: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Datasets or versions (digits@1.0.0); every version when left out.",
             metavar="DATASET",
         ),
@@ -286,16 +275,16 @@ def download(
     dataset: _Which,
     output: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--output", "-o", metavar="DIR", help="Where to; a folder below .aexp/bags if left out."
         ),
     ] = None,
     metadata_only: Annotated[
-        bool, typer.Option("--metadata-only", help="The list of the files, without their bytes.")
+        bool, Option("--metadata-only", help="The list of the files, without their bytes.")
     ] = False,
     remote: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--remote",
             "-r",
             metavar="NAME",

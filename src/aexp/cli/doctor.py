@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
+from aexp.cli.declare import Group
 from aexp.cli.options import TextFormat
 from aexp.cli.output import say, say_json
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from aexp.install.doctor import Finding
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("doctor")(doctor)
 
@@ -34,7 +33,7 @@ def doctor(output: TextFormat = "text") -> None:
     else:
         _show(findings)
     if failed:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _as_json(finding: Finding) -> dict[str, str | None]:

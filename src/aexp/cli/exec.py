@@ -6,11 +6,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-from typer.core import TyperCommand
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.execution import PublishBar
 from aexp.cli.output import count, note, say, size_text, table
 from aexp.errors import ExecutionFailedError, UsageError
@@ -24,20 +22,18 @@ if TYPE_CHECKING:
 
 _ConfigDir = Annotated[
     Path | None,
-    typer.Option(
-        "--config-dir", "-c", "-cd", metavar="DIR", help="The config folder; else src/configs."
-    ),
+    Option("--config-dir", "-c", "-cd", metavar="DIR", help="The config folder; else src/configs."),
 ]
 _ConfigName = Annotated[
     str | None,
-    typer.Option("--config-name", "-cn", metavar="NAME", help="The main config; else aexp_model."),
+    Option("--config-name", "-cn", metavar="NAME", help="The main config; else aexp_model."),
 ]
 _Info = Annotated[
-    bool, typer.Option("--info", help="Show the config groups and their options, and do nothing.")
+    bool, Option("--info", help="Show the config groups and their options, and do nothing.")
 ]
 _Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
+    Argument(
         help="Hydra's overrides, such as group=option, key=value and +experiment=NAME.",
         metavar="OVERRIDES",
     ),
@@ -46,33 +42,16 @@ _PASS = {"ignore_unknown_options": True}
 """What we do not know is Hydra's."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the commands to ``app``."""
     app.command("exec", context_settings=_PASS)(execute)
-    app.command("exec-notebook", context_settings=_PASS, cls=NotebookCommand)(execute_notebook)
+    app.command("exec-notebook", context_settings=_PASS, kind=_notebook_command)(execute_notebook)
 
 
-class NotebookCommand(TyperCommand):
-    """A command with an option that takes two values: ``-p KEY VALUE``, of which typer knows none.
+def _notebook_command() -> type:
+    from aexp.cli.notebook_command import NotebookCommand
 
-    The two are made one text, ``KEY=VALUE``, which may be typed as well.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line."""
-        return super().parse_args(ctx, list(_joined(args)))
-
-
-def _joined(args: list[str]) -> Iterator[str]:
-    rest = iter(args)
-    for text in rest:
-        yield text
-        if text == "--":
-            yield from rest
-        elif text in ("-p", "--parameter"):
-            key = next(rest, None)
-            value = None if key is None or "=" in key else next(rest, None)
-            yield from () if key is None else (key if value is None else f"{key}={value}",)
+    return NotebookCommand
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -89,7 +68,7 @@ def execute(
     info: _Info = False,
     multirun: Annotated[
         bool,
-        typer.Option("--multirun", "-m", help="One execution for each point of the sweep."),
+        Option("--multirun", "-m", help="One execution for each point of the sweep."),
     ] = False,
 ) -> None:
     """Run a model function that Hydra configures as an execution, and publish its outputs.
@@ -117,15 +96,15 @@ def execute(
 
 
 def execute_notebook(
-    notebook: Annotated[Path, typer.Argument(help="The notebook.", metavar="NOTEBOOK")],
+    notebook: Annotated[Path, Argument(help="The notebook.", metavar="NOTEBOOK")],
     overrides: _Overrides = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", metavar="FILE", help="Parameters in a JSON or YAML file."),
+        Option("--file", "-f", metavar="FILE", help="Parameters in a JSON or YAML file."),
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--parameter",
             "-p",
             metavar="KEY VALUE",
@@ -134,18 +113,16 @@ def execute_notebook(
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option(
-            "--kernel", "-k", metavar="NAME", help="A kernel; else that of this environment."
-        ),
+        Option("--kernel", "-k", metavar="NAME", help="A kernel; else that of this environment."),
     ] = None,
     inspect: Annotated[
-        bool, typer.Option("--inspect", help="Show the notebook's parameters, and do nothing.")
+        bool, Option("--inspect", help="Show the notebook's parameters, and do nothing.")
     ] = False,
     config_dir: _ConfigDir = None,
     config_name: _ConfigName = None,
     info: _Info = False,
     log_output: Annotated[
-        bool, typer.Option("--log-output", help="Show what the cells print, as they run.")
+        bool, Option("--log-output", help="Show what the cells print, as they run.")
     ] = False,
 ) -> None:
     """Run a notebook as an execution, and publish its outputs together with the executed notebook.

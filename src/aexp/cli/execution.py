@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import TableFormat, TextFormat
 from aexp.cli.output import count, note, one_line, say, say_json, size_text, table, within
@@ -19,31 +18,27 @@ if TYPE_CHECKING:
     from aexp.execution.records import ExecutionRecord
 
 _Which = Annotated[
-    str, typer.Argument(help="An execution's id, or the beginning of it.", metavar="EXECUTION")
+    str, Argument(help="An execution's id, or the beginning of it.", metavar="EXECUTION")
 ]
 _Force = Annotated[
     bool,
-    typer.Option("--force", help="Also while another live process runs or publishes it."),
+    Option("--force", help="Also while another live process runs or publishes it."),
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="execution",
-        help="Executions: runs with declared inputs and published outputs.",
-        no_args_is_help=True,
-    )
+    group = Group("execution", "Executions: runs with declared inputs and published outputs.")
     group.command("list")(list_executions)
     group.command("show")(show)
     group.command("publish")(publish)
     group.command("abort")(abort)
     group.command("clean")(clean)
-    app.add_typer(group)
-    runs = typer.Typer(name="runs", help="Folders of runs.", no_args_is_help=True)
-    runs.callback()(_runs)
+    app.add(group)
+    runs = Group("runs", "Folders of runs.")
+    runs.callback = _runs
     runs.command("clean")(clean)
-    app.add_typer(runs)
+    app.add(runs)
 
 
 def _runs() -> None:
@@ -53,13 +48,11 @@ def _runs() -> None:
 def list_executions(
     status: Annotated[
         str | None,
-        typer.Option("--status", "-s", metavar="STATE", help="Only those in this state."),
+        Option("--status", "-s", metavar="STATE", help="Only those in this state."),
     ] = None,
     incomplete: Annotated[
         bool,
-        typer.Option(
-            "--incomplete", help="Only those of this machine that are not Uploaded or Aborted."
-        ),
+        Option("--incomplete", help="Only those of this machine that are not Uploaded or Aborted."),
     ] = False,
     format: TableFormat = "table",
 ) -> None:
@@ -122,19 +115,15 @@ def _fact(name: str, value: str) -> None:
 def publish(
     execution: _Which,
     max_retries: Annotated[
-        int, typer.Option("--max-retries", min=0, metavar="N", help="Tries after the first.")
+        int, Option("--max-retries", min=0, metavar="N", help="Tries after the first.")
     ] = 3,
     retry_delay: Annotated[
         float,
-        typer.Option(
-            "--retry-delay", min=0, metavar="S", help="Seconds before the first; it doubles."
-        ),
+        Option("--retry-delay", min=0, metavar="S", help="Seconds before the first; it doubles."),
     ] = 5.0,
     without: Annotated[
         list[str] | None,
-        typer.Option(
-            "--without", metavar="KIND/NAME", help="Leave out this staged file; repeatable."
-        ),
+        Option("--without", metavar="KIND/NAME", help="Leave out this staged file; repeatable."),
     ] = None,
     force: _Force = False,
     format: TextFormat = "text",
@@ -204,7 +193,7 @@ class PublishBar:
 def abort(
     execution: _Which,
     message: Annotated[
-        str, typer.Option("--message", "-m", metavar="TEXT", help="Why, for those who read it.")
+        str, Option("--message", "-m", metavar="TEXT", help="Why, for those who read it.")
     ] = "",
     force: _Force = False,
 ) -> None:
@@ -219,9 +208,9 @@ def abort(
 def clean(
     execution: Annotated[
         list[str] | None,
-        typer.Argument(help="Ids, or their beginnings; else all.", metavar="EXECUTION"),
+        Argument(help="Ids, or their beginnings; else all.", metavar="EXECUTION"),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Remove what was found.")] = False,
+    apply: Annotated[bool, Option("--apply", help="Remove what was found.")] = False,
     format: TextFormat = "text",
 ) -> None:
     """Remove the working folders of published executions; report them, or do it with --apply.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, table
@@ -18,24 +17,22 @@ if TYPE_CHECKING:
 
 _Target = Annotated[
     str,
-    typer.Argument(help="The kind of thing that it describes, such as Image.", metavar="TARGET"),
+    Argument(help="The kind of thing that it describes, such as Image.", metavar="TARGET"),
 ]
-_Name = Annotated[str, typer.Argument(help="The feature's name.", metavar="NAME")]
+_Name = Annotated[str, Argument(help="The feature's name.", metavar="NAME")]
 _SHORT = 8
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="feature",
-        help="Features: typed values of things, such as a grade for each image, by execution.",
-        no_args_is_help=True,
+    group = Group(
+        "feature", "Features: typed values of things, such as a grade for each image, by execution."
     )
     group.command("create")(create)
     group.command("list")(list_features)
     group.command("show")(show)
     group.command("values")(values)
-    app.add_typer(group)
+    app.add(group)
 
 
 def create(
@@ -43,7 +40,7 @@ def create(
     name: _Name,
     column: Annotated[
         list[str],
-        typer.Option(
+        Option(
             "--column",
             metavar="NAME=TYPE",
             help="A column and what it holds: str, int, float, bool, term:Mild,Severe or"
@@ -51,7 +48,7 @@ def create(
         ),
     ],
     description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="What it means.")
+        str, Option("--description", metavar="TEXT", help="What it means.")
     ] = "",
 ) -> None:
     """Define a feature: which values executions may give to each thing of a kind.
@@ -133,11 +130,11 @@ def values(
     target: _Target,
     name: _Name,
     latest: Annotated[
-        bool, typer.Option("--latest", help="Only the newest value of each thing.")
+        bool, Option("--latest", help="Only the newest value of each thing.")
     ] = False,
     execution: Annotated[
         str | None,
-        typer.Option("--execution", metavar="RUN", help="Only the values of this execution."),
+        Option("--execution", metavar="RUN", help="Only the values of this execution."),
     ] = None,
     format: TableFormat = "table",
 ) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import RegistryRoot, TextFormat
 from aexp.cli.output import count, say, say_json, size_text
 from aexp.errors import CorruptDataError, NotARepositoryError, StorageError
@@ -36,10 +35,10 @@ _UNLISTED = ("reachable_blobs", "cited_blobs")
 """As many as there are; whoever asks for digests looks for something that is wrong or can go."""
 _IF_ANY = ("cited_blobs", "leftovers", "deleted_leftovers", "skipped_blobs")
 
-Delete = Annotated[bool, typer.Option("--delete", help="Do it; without it nothing is changed.")]
+Delete = Annotated[bool, Option("--delete", help="Do it; without it nothing is changed.")]
 
 
-def register(group: typer.Typer) -> None:
+def register(group: Group) -> None:
     """Add these commands to the group ``aexp registry``."""
     group.command("gc")(gc)
     group.command("prune")(prune)
@@ -50,20 +49,16 @@ def gc(
     delete: Delete = False,
     grace_period: Annotated[
         str,
-        typer.Option(
+        Option(
             "--grace-period",
             metavar="TIME",
             help="How old an unreachable blob must be: 90s, 30m, 24h, 7d.",
         ),
     ] = "24h",
-    show_digests: Annotated[
-        bool, typer.Option("--show-digests", help="List the digests, too.")
-    ] = False,
+    show_digests: Annotated[bool, Option("--show-digests", help="List the digests, too.")] = False,
     explain: Annotated[
         str | None,
-        typer.Option(
-            "--explain", metavar="DIGEST", help="Say what keeps one blob, and change nothing."
-        ),
+        Option("--explain", metavar="DIGEST", help="Say what keeps one blob, and change nothing."),
     ] = None,
     root: RegistryRoot = None,
     format: TextFormat = "text",
@@ -189,7 +184,7 @@ def prune_anonymous(
 def prune(
     names: Annotated[
         list[str],
-        typer.Argument(help="Names of artifacts, or the beginnings of run ids.", metavar="NAME"),
+        Argument(help="Names of artifacts, or the beginnings of run ids.", metavar="NAME"),
     ],
     delete: Delete = False,
     root: RegistryRoot = None,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from aexp.cli.changes import Yes, confirm, count, require_answer, show_changes, show_plan
+from aexp.cli.declare import Group, Option
 from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
     from aexp.repo import Layout
 
 _Force = Annotated[
-    bool, typer.Option("--force", help="Replace slash commands that differ from the shipped ones.")
+    bool, Option("--force", help="Replace slash commands that differ from the shipped ones.")
 ]
 _PARTS = "ci (a GitHub workflow that validates) or pre-commit"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("install")(install)
     app.command("install-slash-commands")(install_slash_commands)
@@ -30,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def install(
     machine_label: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--machine-label",
             metavar="NAME",
             help="The stable name of this machine, such as laptop; the short host name at first.",
@@ -38,7 +37,7 @@ def install(
     ] = None,
     run_store: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--run-store",
             metavar="PATH",
             help="Where runs are kept, seen from the repository's root; .runs at first.",
@@ -46,7 +45,7 @@ def install(
     ] = None,
     registry_root: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--registry-root",
             metavar="DIR",
             help="A shared registry; '' for the usual one in the git folder.",
@@ -54,20 +53,18 @@ def install(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--force",
             help="Replace slash commands, a workflow and a merge driver that differ from ours.",
         ),
     ] = False,
     pre_commit: Annotated[
         bool,
-        typer.Option(
-            "--pre-commit", help="Validate before each commit; same as --with pre-commit."
-        ),
+        Option("--pre-commit", help="Validate before each commit; same as --with pre-commit."),
     ] = False,
     parts: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="NAME", help=f"Add an optional part: {_PARTS}."),
+        Option("--with", metavar="NAME", help=f"Add an optional part: {_PARTS}."),
     ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -97,7 +94,7 @@ def install(
 def install_slash_commands(
     target: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--target",
             metavar="DIR",
             help="The folder to put them in; the repository's .claude/commands when left out.",

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import DryRun, TableFormat
 from aexp.cli.output import note, one_line, say, say_json, table
 from aexp.repo import Layout, open_layout
@@ -18,15 +17,13 @@ if TYPE_CHECKING:
     from aexp.validate.mending import NumberReport
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="kb", help="Check and mend hypotheses, experiments and findings.", no_args_is_help=True
-    )
-    group.callback()(_group)
+    group = Group("kb", "Check and mend hypotheses, experiments and findings.")
+    group.callback = _group
     group.command("renumber")(renumber)
     group.command("numbers")(numbers)
-    app.add_typer(group)
+    app.add(group)
 
 
 def _group() -> None:
@@ -36,12 +33,10 @@ def _group() -> None:
 def renumber(
     artifact: Annotated[
         str,
-        typer.Argument(
-            help="A path, a file name such as F002-words, or an id.", metavar="ARTIFACT"
-        ),
+        Argument(help="A path, a file name such as F002-words, or an id.", metavar="ARTIFACT"),
     ],
     to: Annotated[
-        str | None, typer.Option("--to", help="The new id; the next free one when left out.")
+        str | None, Option("--to", help="The new id; the next free one when left out.")
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -63,11 +58,11 @@ def renumber(
 def numbers(
     finding: Annotated[
         str,
-        typer.Argument(help="A path, a file name such as F001-words, or an id.", metavar="FINDING"),
+        Argument(help="A path, a file name such as F001-words, or an id.", metavar="FINDING"),
     ],
     fix: Annotated[
         bool,
-        typer.Option("--fix", help="Write the ledger's numbers, and the size of each batch."),
+        Option("--fix", help="Write the ledger's numbers, and the size of each batch."),
     ] = False,
     dry_run: DryRun = False,
     output: TableFormat = "table",
@@ -86,7 +81,7 @@ def numbers(
     else:
         _say_numbers(report, fix=fix, dry_run=dry_run)
     if not report.is_right(mended=fix and not dry_run):
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _say_numbers(report: NumberReport, *, fix: bool, dry_run: bool) -> None:

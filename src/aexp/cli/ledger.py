@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-import typer
-
 from aexp.cli import merging, proof, query
+from aexp.cli.declare import Group, Option
 from aexp.cli.options import MachineLabel, RunId, RunIds, TableFormat
 from aexp.cli.output import count, note, say, say_json, table, within
 from aexp.cli.progress import ProgressLine
@@ -16,13 +15,9 @@ from aexp.model.status import RETRACTED
 from aexp.repo import check_machine_label, open_layout
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="ledger",
-        help="The committed facts: one small JSON file for each ended run.",
-        no_args_is_help=True,
-    )
+    group = Group("ledger", "The committed facts: one small JSON file for each ended run.")
     group.command("promote")(promote)
     group.command("backfill")(backfill)
     group.command("list")(list_entries)
@@ -30,7 +25,7 @@ def register(app: typer.Typer) -> None:
     merging.register(group)
     proof.register(group)
     query.register_ledger(group)
-    app.add_typer(group)
+    app.add(group)
 
 
 def promote(
@@ -57,16 +52,14 @@ def backfill(
     machine_label: MachineLabel = None,
     overwrite: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--overwrite", help="Promote every ended run again; bytes change only with content."
         ),
     ] = False,
     commit: Annotated[
-        bool, typer.Option("--commit/--no-commit", help="Commit the ledger, and nothing else.")
+        bool, Option("--commit/--no-commit", help="Commit the ledger, and nothing else.")
     ] = True,
-    hooks: Annotated[
-        bool, typer.Option("--hooks", help="Let git run its hooks for the commit.")
-    ] = False,
+    hooks: Annotated[bool, Option("--hooks", help="Let git run its hooks for the commit.")] = False,
 ) -> None:
     """Bring every ended run of this machine into the ledger, and commit the ledger."""
     from aexp.ledger.backfill import backfill as run_backfill

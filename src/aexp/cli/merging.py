@@ -6,25 +6,24 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from aexp.cli.declare import Argument, Group
 from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 from aexp.errors import PartialFailureError
 from aexp.repo import Layout, open_layout
 
 
-def register(group: typer.Typer) -> None:
+def register(group: Group) -> None:
     """Add these commands to the group ``aexp ledger``."""
     group.command("merge-driver", hidden=True)(merge_driver)
     group.command("resolve")(resolve)
 
 
 def merge_driver(
-    base: Annotated[Path, typer.Argument(help="The ancestor's version.")],
-    ours: Annotated[Path, typer.Argument(help="Our version; the result is left here.")],
-    theirs: Annotated[Path, typer.Argument(help="Their version.")],
-    path: Annotated[str, typer.Argument(help="Where the file stands in the repository.")],
+    base: Annotated[Path, Argument(help="The ancestor's version.")],
+    ours: Annotated[Path, Argument(help="Our version; the result is left here.")],
+    theirs: Annotated[Path, Argument(help="Their version.")],
+    path: Annotated[str, Argument(help="Where the file stands in the repository.")],
 ) -> None:
     """Merge one file of the ledger for git: exit 0 when merged, 1 when in conflict."""
     from aexp.ledger.merge_driver import CONFLICT, run_driver
@@ -32,13 +31,13 @@ def merge_driver(
     merged = run_driver(base, ours, theirs, path)
     if merged.conflict is not None:
         note(f"aexp: {path}: {merged.conflict}; `aexp ledger resolve` may mend it")
-        raise typer.Exit(CONFLICT)
+        raise SystemExit(CONFLICT)
 
 
 def resolve(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Files or folders of the ledger; all of it when none.", metavar="PATH"),
+        Argument(help="Files or folders of the ledger; all of it when none.", metavar="PATH"),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:

@@ -108,6 +108,20 @@ def say_json(value: Any) -> None:
     print(text)
 
 
+def agreed(question: str) -> bool:
+    """Ask on the terminal, and return whether the answer was yes.
+
+    Raises:
+        KeyboardInterrupt: no answer came.
+    """
+    import typer
+
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+
+
 def finite(value: Any) -> Any:
     """Return JSON data with NaN and infinities as the texts that stand for them (LED-02)."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import DryRun, RunId, TextFormat
 from aexp.cli.output import count, note, say, say_json
 from aexp.errors import PartialFailureError
 from aexp.repo import open_layout
 
 
-def register(group: typer.Typer) -> None:
+def register(group: Group) -> None:
     """Add these commands to the group ``aexp ledger``."""
     group.command("verify")(verify)
     group.command("retract")(retract)
@@ -22,11 +21,11 @@ def register(group: typer.Typer) -> None:
 def verify(
     run_ids: Annotated[
         list[str] | None,
-        typer.Argument(help="Run ids, or the beginnings of some; all when none.", metavar="RUN"),
+        Argument(help="Run ids, or the beginnings of some; all when none.", metavar="RUN"),
     ] = None,
     commit: Annotated[
         str | None,
-        typer.Option("--commit", metavar="REV", help="Prove the ledger of a commit instead."),
+        Option("--commit", metavar="REV", help="Prove the ledger of a commit instead."),
     ] = None,
     format: TextFormat = "text",
 ) -> None:
@@ -72,16 +71,16 @@ def verify(
         where = "" if report.tree == "work tree" else f" of {report.tree}"
         say(f"{entries}{where}: {report.sound} sound, {count(len(report.problems), 'problem')}")
     if not report.ok:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def retract(
     run_id: RunId,
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why its results do not count.")
+        str, Option("--reason", metavar="TEXT", help="Why its results do not count.")
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Retract it although a finding cites it.")
+        bool, Option("--force", help="Retract it although a finding cites it.")
     ] = False,
 ) -> None:
     """Take a run back for good: a tombstone with the reason stays in its place."""
@@ -106,7 +105,7 @@ def retract(
 def reshard(
     to: Annotated[
         Literal["flat", "sharded"],
-        typer.Option("--to", help="One folder for all entries, or 256 by their first two digits."),
+        Option("--to", help="One folder for all entries, or 256 by their first two digits."),
     ] = "sharded",
     dry_run: DryRun = False,
 ) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import RunId, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, table
@@ -20,12 +19,12 @@ SHOWN = 6
 """How many experiments, machines and the like are named on one line."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the command about runs to ``app``."""
     app.command("diff")(diff)
 
 
-def register_ledger(group: typer.Typer) -> None:
+def register_ledger(group: Group) -> None:
     """Add these commands to the group ``aexp ledger``."""
     group.command("query")(query)
     group.command("stats")(stats)
@@ -34,7 +33,7 @@ def register_ledger(group: typer.Typer) -> None:
 def query(
     where: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--where",
             metavar="FILTER",
             help="Only runs that are meant: lr < 0.01 and status = 'complete'.",
@@ -42,37 +41,33 @@ def query(
     ] = None,
     sort: Annotated[
         list[str] | None,
-        typer.Option(
-            "--sort", metavar="FIELD,…", help="Order by fields; -FIELD has the greatest first."
-        ),
+        Option("--sort", metavar="FIELD,…", help="Order by fields; -FIELD has the greatest first."),
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option("--columns", metavar="FIELD,…", help="Which fields to show."),
+        Option("--columns", metavar="FIELD,…", help="Which fields to show."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most N rows.")
+        int | None, Option("--limit", min=1, metavar="N", help="At most N rows.")
     ] = None,
     group_by: Annotated[
         list[str] | None,
-        typer.Option(
-            "--group-by", metavar="FIELD,…", help="Make one row of runs that agree in these."
-        ),
+        Option("--group-by", metavar="FIELD,…", help="Make one row of runs that agree in these."),
     ] = None,
     stat: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--stat",
             metavar="FIELD:NAME,…",
             help="Statistics of a group: n, mean, std, min, max, median.",
         ),
     ] = None,
     attempts: Annotated[
-        bool, typer.Option("--attempts", help="A row for each attempt, not for each run.")
+        bool, Option("--attempts", help="A row for each attempt, not for each run.")
     ] = False,
     format: Annotated[
         Literal["table", "json", "jsonl", "csv", "markdown"],
-        typer.Option("--format", help="How to show the result."),
+        Option("--format", help="How to show the result."),
     ] = "table",
 ) -> None:
     """Ask the ledger and this machine's runs: filter, sort, choose columns, group.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import (
     AllowMissing,
@@ -19,7 +18,7 @@ from aexp.cli.options import (
     Sp,
     TableFormat,
 )
-from aexp.cli.output import count, note, say
+from aexp.cli.output import agreed, count, note, say
 from aexp.cli.run_queued import AllowDrift, run_queued
 from aexp.repo import Layout, open_layout
 
@@ -29,15 +28,13 @@ if TYPE_CHECKING:
 
 _Tags = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
+    Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="queue", help="Runs that wait for a worker, and the workers.", no_args_is_help=True
-    )
+    group = Group("queue", "Runs that wait for a worker, and the workers.")
     group.command("add")(add)
     group.command("list")(list_queue)
     group.command("run")(run)
@@ -46,7 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command("remove")(remove)
     group.command("clear")(clear)
     group.command("materialize")(materialize)
-    app.add_typer(group)
+    app.add(group)
 
 
 def add(
@@ -54,7 +51,7 @@ def add(
     sp: Sp = None,
     sweep: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--sweep",
             metavar="K=V|V,…",
             help="Every combination: 'condition=full|cls, seed=0..3'; may be repeated.",
@@ -62,18 +59,18 @@ def add(
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="A tag for the runs; repeatable."),
+        Option("--tag", metavar="TAG", help="A tag for the runs; repeatable."),
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--command",
             metavar="TEMPLATE",
             help="The command of one run, in place of the experiment's runner_command.",
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Queue another attempt of runs that have ended.")
+        bool, Option("--again", help="Queue another attempt of runs that have ended.")
     ] = False,
     hypothesis: Hypothesis = None,
     no_commit: NoCommit = False,
@@ -102,7 +99,7 @@ def list_queue(
     experiment: Experiment = None,
     tag: _Tags = None,
     all: Annotated[
-        bool, typer.Option("--all", "--include-terminal", help="Ended runs of the queue too.")
+        bool, Option("--all", "--include-terminal", help="Ended runs of the queue too.")
     ] = False,
     format: TableFormat = "table",
 ) -> None:
@@ -120,12 +117,10 @@ def run(
     tag: _Tags = None,
     index: Annotated[
         int | None,
-        typer.Option(
-            "--index", min=0, metavar="N", help="Only the run of this index in `queue list`."
-        ),
+        Option("--index", min=0, metavar="N", help="Only the run of this index in `queue list`."),
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("--continue-on-failure", help="Go on after a run that failed.")
+        bool, Option("--continue-on-failure", help="Go on after a run that failed.")
     ] = False,
     allow_code_drift: AllowDrift = False,
 ) -> None:
@@ -145,9 +140,7 @@ def worker(
     tag: _Tags = None,
     keep_going: Annotated[
         bool,
-        typer.Option(
-            "--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."
-        ),
+        Option("--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."),
     ] = True,
     allow_code_drift: AllowDrift = False,
 ) -> None:
@@ -179,7 +172,7 @@ def stop(
     runs: RunIds,
     grace: Annotated[
         float,
-        typer.Option("--grace", min=0.0, metavar="S", help="Seconds between SIGTERM and SIGKILL."),
+        Option("--grace", min=0.0, metavar="S", help="Seconds between SIGTERM and SIGKILL."),
     ] = 10.0,
 ) -> None:
     """Stop runs that a worker has on this machine; the worker goes on with the next."""
@@ -211,7 +204,7 @@ def remove(runs: RunIds) -> None:
 def clear(
     experiment: Experiment = None,
     tag: _Tags = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Do it without asking.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Take everything that waits out of the queue; running runs go on."""
@@ -227,9 +220,9 @@ def clear(
     if dry_run:
         say(f"would take {count(len(job_ids), 'run')} out of the queue")
         return
-    if not yes and not typer.confirm(f"Take {count(len(job_ids), 'run')} out of the queue?"):
+    if not yes and not agreed(f"Take {count(len(job_ids), 'run')} out of the queue?"):
         say("Nothing was changed.")
-        raise typer.Exit(1)
+        raise SystemExit(1)
     _show_removed(remove_runs(layout, job_ids))
 
 
@@ -246,26 +239,24 @@ def _show_removed(done: Removed) -> None:
 def materialize(
     runner: Annotated[
         Literal["shell", "slurm", "manual"],
-        typer.Option("--runner", help="Who will start the runs."),
+        Option("--runner", help="Who will start the runs."),
     ] = "shell",
     experiment: Experiment = None,
     tag: _Tags = None,
     output: Annotated[
         str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write it here, and not to the screen."
-        ),
+        Option("--output", "-o", metavar="FILE", help="Write it here, and not to the screen."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace another file.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace another file.")] = False,
     slurm_option: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--slurm-option", metavar="OPTION", help="An #SBATCH line: --time=01:00:00; repeatable."
         ),
     ] = None,
     at_once: Annotated[
         int | None,
-        typer.Option("--at-once", min=1, metavar="N", help="So many tasks of the array at a time."),
+        Option("--at-once", min=1, metavar="N", help="So many tasks of the array at a time."),
     ] = None,
 ) -> None:
     """Print a script that starts what waits now: by a shell, as a Slurm array, or by hand."""

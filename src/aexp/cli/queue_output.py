@@ -172,12 +172,10 @@ def finish(done: Drained) -> None:
         AexpError: a run was left in the queue, for the reason of the first one; or several runs
             failed.
     """
-    import typer
-
     say(f"{count(len(done.ran), 'run')} ended, {len(done.failed)} not complete"
         f"{f', {len(done.left)} left' if done.left else ''}")  # fmt: skip
     if done.interrupted is not None:
-        raise typer.Exit(_SIGNALLED + done.interrupted)
+        raise SystemExit(_SIGNALLED + done.interrupted)
     if done.failed:
         raise PartialFailureError(
             f"{_these(len(done.failed), len(done.ran))} did not complete",

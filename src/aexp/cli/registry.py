@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from aexp.cli import gc, transfer
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import RegistryRoot, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
 from aexp.cli.progress import ByteProgress
@@ -22,18 +21,16 @@ if TYPE_CHECKING:
 
 _Name = Annotated[
     str,
-    typer.Argument(help="A name, a digest, or the beginning of a digest.", metavar="ARTIFACT"),
+    Argument(help="A name, a digest, or the beginning of a digest.", metavar="ARTIFACT"),
 ]
 _SHORT = 19
 """``sha256:`` and 12 digits."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="registry",
-        help="The bytes: attachments, curves and artifacts, each content kept once.",
-        no_args_is_help=True,
+    group = Group(
+        "registry", "The bytes: attachments, curves and artifacts, each content kept once."
     )
     group.command("ls")(ls)
     group.command("inspect")(inspect)
@@ -43,7 +40,7 @@ def register(app: typer.Typer) -> None:
     gc.register(group)
     transfer.register(group)
     group.command("remotes")(transfer.remotes)
-    app.add_typer(group)
+    app.add(group)
 
 
 def open_at(root: str | None) -> Registry:
@@ -58,9 +55,7 @@ def open_at(root: str | None) -> Registry:
 def ls(
     show_runs: Annotated[
         bool,
-        typer.Option(
-            "--runs", help="List the runs, outputs and datasets whose bytes are kept, too."
-        ),
+        Option("--runs", help="List the runs, outputs and datasets whose bytes are kept, too."),
     ] = False,
     root: RegistryRoot = None,
     output: TableFormat = "table",
@@ -179,7 +174,7 @@ def _manifest_json(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Only what these names need; everything when left out."),
+        Argument(help="Only what these names need; everything when left out."),
     ] = None,
     root: RegistryRoot = None,
     output: TextFormat = "text",
@@ -214,9 +209,9 @@ def export(
     name: _Name,
     target: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file; NAME.tar when left out."),
+        Option("--output", "-o", metavar="FILE", help="The file; NAME.tar when left out."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace a file that is there.")] = False,
     root: RegistryRoot = None,
     output: TextFormat = "text",
 ) -> None:
@@ -247,12 +242,12 @@ def _file_name(name: str) -> str:
 
 
 def import_(
-    source: Annotated[Path, typer.Argument(help="An OCI archive.", metavar="FILE")],
+    source: Annotated[Path, Argument(help="An OCI archive.", metavar="FILE")],
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What to call the artifact.")
+        str | None, Option("--name", metavar="NAME", help="What to call the artifact.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Let the name stand for this artifact from now on.")
+        bool, Option("--replace", help="Let the name stand for this artifact from now on.")
     ] = False,
     root: RegistryRoot = None,
     output: TextFormat = "text",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.options import RunIds
 from aexp.cli.output import note
 from aexp.repo import open_layout
@@ -15,11 +14,11 @@ if TYPE_CHECKING:
 
 AllowDrift = Annotated[
     bool,
-    typer.Option("--allow-code-drift", help="Run it although the code is not what was registered."),
+    Option("--allow-code-drift", help="Run it although the code is not what was registered."),
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the command to ``app``."""
     app.command("run-queued")(run_queued)
 
@@ -28,13 +27,11 @@ def run_queued(
     runs: RunIds,
     again: Annotated[
         bool,
-        typer.Option("--again", "--force", help="Also what is complete, removed or stopped."),
+        Option("--again", "--force", help="Also what is complete, removed or stopped."),
     ] = False,
     keep_going: Annotated[
         bool,
-        typer.Option(
-            "--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."
-        ),
+        Option("--continue-on-failure/--stop-on-failure", help="Whether to go on after a failure."),
     ] = True,
     allow_code_drift: AllowDrift = False,
 ) -> None:
@@ -70,4 +67,4 @@ def run_queued(
 def _finish_named(done: Drained, named: int) -> None:
     """Exit with the command's own code when one run was named, as ``aexp run`` does."""
     if named == 1:
-        raise typer.Exit(done.ran[0].exit_code if done.ran else 0)
+        raise SystemExit(done.ran[0].exit_code if done.ran else 0)

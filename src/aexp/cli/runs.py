@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import (
     AllowMissing,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from aexp.runs.view import RunView
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("new-run")(new_run)
     app.command("run", context_settings={"allow_interspersed_args": False})(run)
@@ -71,12 +70,12 @@ def new_run(
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(help="The command to run, after --.", metavar="COMMAND")
+        list[str], Argument(help="The command to run, after --.", metavar="COMMAND")
     ],
     experiment: Experiment = None,
     sp: Sp = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Record a new attempt of a complete run.")
+        bool, Option("--again", help="Record a new attempt of a complete run.")
     ] = False,
     no_commit: NoCommit = False,
     allow_missing: AllowMissing = False,
@@ -102,34 +101,32 @@ def run(
         note(f"[aexp] run {done.job_id[:8]} is complete already; --again records a new attempt")
     elif done.result is WrapResult.RAN:
         note(f"[aexp] run {done.job_id[:8]} {done.status} (exit code {done.exit_code})")
-    raise typer.Exit(done.exit_code)
+    raise SystemExit(done.exit_code)
 
 
 def list_runs(
     experiment: Experiment = None,
     hypothesis: Annotated[
         str | None,
-        typer.Option("--hypothesis", metavar="ID", help="Only runs of this hypothesis."),
+        Option("--hypothesis", metavar="ID", help="Only runs of this hypothesis."),
     ] = None,
     status: Annotated[
         list[str] | None,
-        typer.Option("--status", metavar="STATUS", help="Only runs of this status; repeatable."),
+        Option("--status", metavar="STATUS", help="Only runs of this status; repeatable."),
     ] = None,
     machine: Annotated[
         str | None,
-        typer.Option(
-            "--machine", metavar="NAME", help="Only runs the ledger has from this machine."
-        ),
+        Option("--machine", metavar="NAME", help="Only runs the ledger has from this machine."),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
+        Option("--tag", metavar="TAG", help="Only runs with this tag; repeatable."),
     ] = None,
-    here: Annotated[bool, typer.Option("--here", help="Only runs of this machine.")] = False,
+    here: Annotated[bool, Option("--here", help="Only runs of this machine.")] = False,
     sp: Sp = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=1, metavar="N", help="Only the N runs that began last."),
+        Option("--limit", min=1, metavar="N", help="Only the N runs that began last."),
     ] = None,
     format: TableFormat = "table",
 ) -> None:
@@ -292,9 +289,7 @@ def show_run(
     run_id: RunId,
     follow: Annotated[
         bool,
-        typer.Option(
-            "--follow", help="Show what the run records, as it comes, until the run ends."
-        ),
+        Option("--follow", help="Show what the run records, as it comes, until the run ends."),
     ] = False,
     format: TableFormat = "table",
 ) -> None:
@@ -312,7 +307,7 @@ def show_run(
         try:
             show_following(layout, run_id, as_json=format == "json")
         except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
+            raise SystemExit(INTERRUPTED) from None
         return
     view = view_of(layout, resolve_run_id(layout, run_id))
     if format == "json":
@@ -433,7 +428,7 @@ def link(
 
 
 def recover(
-    apply: Annotated[bool, typer.Option("--apply", help="Mend what was found.")] = False,
+    apply: Annotated[bool, Option("--apply", help="Mend what was found.")] = False,
 ) -> None:
     """Find runs that a killed process left behind; report them, or mend them with --apply."""
     from aexp.runs.recover import apply_recovery, plan_recovery

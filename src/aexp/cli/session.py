@@ -6,8 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import TableFormat, TextFormat
 from aexp.cli.output import count, say, say_json, table
@@ -20,28 +19,26 @@ if TYPE_CHECKING:
 
 _SHORT = 12
 _Checkpoint = Annotated[
-    str, typer.Argument(help="The id of a checkpoint, or a session's name.", metavar="CHECKPOINT")
+    str, Argument(help="The id of a checkpoint, or a session's name.", metavar="CHECKPOINT")
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="session",
-        help="Recording sessions: committed ones, and checkpoints of those that were cut off.",
-        no_args_is_help=True,
+    group = Group(
+        "session", "Recording sessions: committed ones, and checkpoints of those that were cut off."
     )
     group.command("list")(list_sessions)
     group.command("show")(show)
     group.command("restore")(restore)
     group.command("commit")(commit)
     group.command("discard")(discard)
-    app.add_typer(group)
+    app.add(group)
 
 
 def list_sessions(
     checkpoints: Annotated[
-        bool, typer.Option("--checkpoints", help="List the sessions that are not committed.")
+        bool, Option("--checkpoints", help="List the sessions that are not committed.")
     ] = False,
     format: TableFormat = "table",
 ) -> None:
@@ -134,7 +131,7 @@ def _saved_json(saved: SavedSession) -> dict[str, Json]:
 def show(
     session: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A name, a digest or the beginning of one, or the id of a checkpoint.",
             metavar="SESSION",
         ),
@@ -231,10 +228,10 @@ def restore(checkpoint: _Checkpoint) -> None:
 def commit(
     checkpoint: _Checkpoint,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Another name than its own.")
+        str | None, Option("--name", metavar="NAME", help="Another name than its own.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Take the name from what it stands for by now.")
+        bool, Option("--replace", help="Take the name from what it stands for by now.")
     ] = False,
 ) -> None:
     """Seal a session that was cut off, with the runs that its checkpoint holds."""
@@ -252,7 +249,7 @@ def commit(
 def discard(
     checkpoint: _Checkpoint,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Do it; without it nothing is changed.")
+        bool, Option("--delete", help="Do it; without it nothing is changed.")
     ] = False,
 ) -> None:
     """Give a session up: its checkpoint goes, its runs stay in the ledger."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.options import DryRun
 from aexp.cli.output import note, say
 from aexp.cli.progress import ProgressLine
@@ -16,21 +15,21 @@ if TYPE_CHECKING:
     from aexp.ledger.sync import SyncReport
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the command to ``app``."""
     app.command("sync")(sync)
 
 
 def sync(
     remote: Annotated[
-        str | None, typer.Option("--remote", help="The remote, when not the branch's own.")
+        str | None, Option("--remote", help="The remote, when not the branch's own.")
     ] = None,
     no_push: Annotated[
-        bool, typer.Option("--no-push", help="Commit, fetch and merge, but push nothing.")
+        bool, Option("--no-push", help="Commit, fetch and merge, but push nothing.")
     ] = False,
     attempts: Annotated[
         int,
-        typer.Option("--attempts", min=1, max=100, help="How often to try while others push too."),
+        Option("--attempts", min=1, max=100, help="How often to try while others push too."),
     ] = 5,
     dry_run: DryRun = False,
 ) -> None:

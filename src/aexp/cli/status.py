@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import typer
-
+from aexp.cli.declare import Group
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import TextFormat
 from aexp.cli.output import one_line, say, say_json
@@ -21,7 +20,7 @@ _NAMED = 10
 """How many failed promotions, and how many citations, get a line of their own."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the command to ``app``."""
     app.command("status")(status)
 

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.opening import open_for_reading
 from aexp.cli.options import DryRun, TableFormat, TextFormat
 from aexp.cli.output import note, say, say_json
@@ -23,52 +22,46 @@ if TYPE_CHECKING:
     from aexp.sweep.backends.base import Pool
     from aexp.sweep.engine import Sweep
 
-_Spec = Annotated[Path, typer.Argument(help="The YAML file of the sweep.", metavar="SPEC")]
+_Spec = Annotated[Path, Argument(help="The YAML file of the sweep.", metavar="SPEC")]
 _Which = Annotated[
     str,
-    typer.Argument(
-        help="A sweep's id, the beginning of it, or the path of its folder.", metavar="SWEEP"
-    ),
+    Argument(help="A sweep's id, the beginning of it, or the path of its folder.", metavar="SWEEP"),
 ]
 _Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", help="The seed of all draws, instead of the spec's."),
+    Option("--seed", metavar="N", help="The seed of all draws, instead of the spec's."),
 ]
 _Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="A new folder for the sweep; else in .aexp/sweeps."),
+    Option("--out", metavar="DIR", help="A new folder for the sweep; else in .aexp/sweeps."),
 ]
 _Backend = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--backend", metavar="KIND", help="Where points run: local, joblib, dask, slurm or srun."
     ),
 ]
 _Workers = Annotated[
-    int | None, typer.Option("--workers", "-j", min=1, metavar="N", help="How many run at once.")
+    int | None, Option("--workers", "-j", min=1, metavar="N", help="How many run at once.")
 ]
 _Drift = Annotated[
     bool,
-    typer.Option(
-        "--allow-script-drift", help="Go on although the script or a watched file has changed."
-    ),
+    Option("--allow-script-drift", help="Go on although the script or a watched file has changed."),
 ]
 _Shard = Annotated[
     str | None,
-    typer.Option("--shard", metavar="I/N", help="Run only this share of the points, such as 1/2."),
+    Option("--shard", metavar="I/N", help="Run only this share of the points, such as 1/2."),
 ]
 _Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Do not take points as finished that were run with other code."),
+    Option("--fresh", help="Do not take points as finished that were run with other code."),
 ]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
-    group = typer.Typer(
-        name="sweep",
-        help="Sweeps: many points from one file, each a run, that finish whatever happens.",
-        no_args_is_help=True,
+    group = Group(
+        "sweep", "Sweeps: many points from one file, each a run, that finish whatever happens."
     )
     group.command("plan")(plan)
     group.command("run")(run)
@@ -77,7 +70,7 @@ def register(app: typer.Typer) -> None:
     group.command("table")(table)
     group.command("repair")(repair)
     group.command("list")(list_sweeps)
-    app.add_typer(group)
+    app.add(group)
 
 
 def plan(
@@ -145,7 +138,7 @@ def resume(
     shard: _Shard = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Run finished points again whose output is gone or damaged."),
+        Option("--repair", help="Run finished points again whose output is gone or damaged."),
     ] = False,
     fresh: _Fresh = False,
     allow_script_drift: _Drift = False,
@@ -189,7 +182,7 @@ def repair(
 def status(
     sweep: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="A sweep's id, the beginning of it, or the path of its folder; the newest"
             " when left out.",
             metavar="SWEEP",
@@ -230,29 +223,29 @@ def table(
     sweep: _Which,
     output: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--output", "-o", metavar="FILE", help="Write it to a .csv, .parquet or .jsonl file."
         ),
     ] = None,
     dataset: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--dataset", metavar="DIR", help="Write it as Parquet files, in parts, to a new folder."
         ),
     ] = None,
     gather: Annotated[
         str | None,
-        typer.Option("--gather", metavar="NAME", help="Which of the spec's outputs; else `table`."),
+        Option("--gather", metavar="NAME", help="Which of the spec's outputs; else `table`."),
     ] = None,
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="The final metrics, although there are outputs.")
+        bool, Option("--metrics", help="The final metrics, although there are outputs.")
     ] = False,
     index: Annotated[
         str | None,
-        typer.Option("--index", metavar="COLUMN", help="The column that tells rows apart."),
+        Option("--index", metavar="COLUMN", help="The column that tells rows apart."),
     ] = None,
     no_parameters: Annotated[
-        bool, typer.Option("--no-parameters", help="Leave out the values of the points.")
+        bool, Option("--no-parameters", help="Leave out the values of the points.")
     ] = False,
     format: TextFormat = "text",
 ) -> None:

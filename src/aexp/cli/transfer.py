@@ -6,8 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from aexp.cli.declare import Argument, Group, Option
 from aexp.cli.options import DryRun, RegistryRoot, TableFormat, TextFormat
 from aexp.cli.output import count, note, say, say_json, size_text, table
 from aexp.cli.progress import ByteProgress
@@ -27,14 +26,14 @@ _WHAT = (
 )
 _Targets = Annotated[
     list[str],
-    typer.Argument(
+    Argument(
         help=_WHAT,
         metavar="RUN|EXPERIMENT|NAME",
     ),
 ]
 _Remote = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--remote", "-r", metavar="NAME", help="A remote of aexp.yaml, or a URL; else the default."
     ),
 ]
@@ -42,7 +41,7 @@ _LISTED = 10
 """So many names are said; of more, their number."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add the commands to ``app``, which is the whole application or the group ``registry``."""
     app.command("push")(push)
     app.command("pull")(pull)
@@ -51,7 +50,7 @@ def register(app: typer.Typer) -> None:
 def push(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help=_WHAT,
             metavar="RUN|EXPERIMENT|NAME",
         ),
@@ -59,11 +58,11 @@ def push(
     remote: _Remote = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Every named artifact, dataset and ended run of this clone."),
+        Option("--all", help="Every named artifact, dataset and ended run of this clone."),
     ] = False,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read back what the remote has, and replace what is wrong."),
+        Option("--verify", help="Read back what the remote has, and replace what is wrong."),
     ] = False,
     dry_run: DryRun = False,
     root: RegistryRoot = None,
@@ -100,11 +99,11 @@ def pull(
     remote: _Remote = None,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Let a name that stands for something else here move."),
+        Option("--replace", help="Let a name that stands for something else here move."),
     ] = False,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Read what is here already, and fetch anew what is damaged."),
+        Option("--verify", help="Read what is here already, and fetch anew what is damaged."),
     ] = False,
     dry_run: DryRun = False,
     root: RegistryRoot = None,

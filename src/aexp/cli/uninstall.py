@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 
-import typer
-
 from aexp.cli.changes import Yes, confirm, count, require_answer, show_plan
+from aexp.cli.declare import Group
 from aexp.cli.options import DryRun
 from aexp.cli.output import say
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("uninstall")(uninstall)
 

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
+from aexp.cli.declare import Group, Option
 from aexp.cli.output import note, say, say_json
 from aexp.errors import UsageError
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from aexp.validate import Mode, ValidationResult
 
 
-def register(app: typer.Typer) -> None:
+def register(app: Group) -> None:
     """Add this group's commands to ``app``."""
     app.command("validate")(validate)
     app.command("runs-export-index")(runs_export_index)
@@ -23,27 +22,25 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     kb_only: Annotated[
-        bool, typer.Option("--kb-only", help="Check artifacts and the shape of citations only.")
+        bool, Option("--kb-only", help="Check artifacts and the shape of citations only.")
     ] = False,
     runs_only: Annotated[
-        bool, typer.Option("--runs-only", help="Check runs, ledger and indexes only.")
+        bool, Option("--runs-only", help="Check runs, ledger and indexes only.")
     ] = False,
     strict_runs: Annotated[
         Literal["error", "warn", "off"],
-        typer.Option("--strict-runs", help="What a citation of a run that nobody knows is."),
+        Option("--strict-runs", help="What a citation of a run that nobody knows is."),
     ] = "error",
     staged: Annotated[
         bool,
-        typer.Option(
-            "--staged", help="Check what is staged; inside a commit hook that is the default."
-        ),
+        Option("--staged", help="Check what is staged; inside a commit hook that is the default."),
     ] = False,
     worktree: Annotated[
-        bool, typer.Option("--worktree", help="Check the files on disk, inside a commit hook too.")
+        bool, Option("--worktree", help="Check the files on disk, inside a commit hook too.")
     ] = False,
     output: Annotated[
         Literal["text", "json", "sarif", "github"],
-        typer.Option(
+        Option(
             "--format",
             help="How to show the result: for people, for programs, for code scanning, or as "
             "annotations of a GitHub workflow.",
@@ -68,7 +65,7 @@ def validate(
     result = validate_repo(mode=mode, strict_runs=strict_runs, staged=staged)
     _show(result, output)
     if not result.ok:
-        raise typer.Exit(1)
+        raise SystemExit(1)
 
 
 def _show(result: ValidationResult, output: str) -> None:
@@ -99,13 +96,13 @@ def _show(result: ValidationResult, output: str) -> None:
 def runs_export_index(
     label: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--as", "--machine-label", metavar="LABEL", help="Use this label, not the machine's."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="PATH", help="The file to write, inside the repository."),
+        Option("--out", metavar="PATH", help="The file to write, inside the repository."),
     ] = None,
 ) -> None:
     """Write which terminal runs this machine has (`aexp ledger backfill` replaces this)."""

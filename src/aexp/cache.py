@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 import aexp
 from aexp.errors import GitError
@@ -56,8 +56,7 @@ class Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
 H = TypeVar("H", bound=Head)
 
 
-@dataclass
-class Shelf(Generic[H]):
+class Shelf(Struct, Generic[H]):
     """The remembered facts of one kind of file, during one reading of all of them.
 
     Args:

@@ -14,8 +14,9 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aexp import settings
 from aexp.errors import GitError
@@ -27,8 +28,7 @@ OBJECTS_AT_ONCE = 5_000
 """How many objects are in memory at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitResult:
+class GitResult(Struct, frozen=True):
     """What a git command answered."""
 
     returncode: int

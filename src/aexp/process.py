@@ -15,11 +15,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from aexp import settings
 from aexp.errors import (
@@ -161,8 +162,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOutcome:
+class CommandOutcome(Struct, frozen=True):
     """How a wrapped command ended.
 
     Attributes:

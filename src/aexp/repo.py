@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct, field
 
 from aexp.errors import CorruptDataError, NotARepositoryError, NotFoundError, UsageError
 
@@ -33,8 +33,7 @@ MANAGED_FOLDERS = (".aexp", ".runs", "kb")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where everything of one repository is. All paths are absolute.
 
     Attributes:
@@ -211,8 +210,7 @@ def read_installed(root: Path) -> dict[str, Any]:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What the committed settings say of how to record and how to check (model.md, decision 9).
 
     Attributes:
@@ -275,8 +273,7 @@ def _settings(data: bytes) -> tuple[dict[str, Any], str]:
     return settings or {}, text
 
 
-@dataclass(frozen=True, slots=True)
-class Remotes:
+class Remotes(Struct, frozen=True):
     """The places that bytes are shared through (SHR-01).
 
     Attributes:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict
+
+from msgspec import Struct, field
 
 from aexp.clock import utc_now
 from aexp.errors import NewerSchemaError, UsageError
@@ -65,8 +66,7 @@ class IndexFile(TypedDict):
     entries: list[IndexEntry]
 
 
-@dataclass(frozen=True, slots=True)
-class IndexProblem:
+class IndexProblem(Struct, frozen=True):
     """An index file, or part of one, that cannot be used.
 
     Attributes:
@@ -78,8 +78,7 @@ class IndexProblem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRun:
+class KnownRun(Struct, frozen=True):
     """A run that some machine's index lists.
 
     Attributes:
@@ -91,8 +90,7 @@ class KnownRun:
     machines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Indexes:
+class Indexes(Struct, frozen=True):
     """All index files of a tree.
 
     Attributes:
@@ -258,8 +256,7 @@ def build_index(
     return _index_of(open_layout(repo_root, require_git=False), machine_label)
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """What an export wrote.
 
     Attributes:

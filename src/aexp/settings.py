@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 JOB_ID = "AEXP_JOB_ID"
 JOB_WORKSPACE = "AEXP_JOB_WORKSPACE"
@@ -22,8 +23,7 @@ REPO_ROOT = "AEXP_REPO_ROOT"
 NOTEBOOK = "AEXP_NOTEBOOK"
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnvironment:
+class RunEnvironment(Struct, frozen=True):
     """What ``aexp run`` tells the process it wraps (RUN-05)."""
 
     job_id: str
@@ -39,8 +39,7 @@ class RunEnvironment:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulerEnvironment:
+class SchedulerEnvironment(Struct, frozen=True):
     """What Slurm tells a job step about itself; empty strings where it is not Slurm."""
 
     job_id: str
@@ -118,8 +117,7 @@ def announce_sweep_out(folder: str) -> None:
     os.environ[SWEEP_OUT] = folder
 
 
-@dataclass(frozen=True, slots=True)
-class NotebookEnvironment:
+class NotebookEnvironment(Struct, frozen=True):
     """What ``aexp exec-notebook`` tells the kernel it starts (EXE-61)."""
 
     execution_rid: str

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aexp.errors import AexpError, CorruptDataError
 from aexp.model.values import parse_value
@@ -57,8 +58,7 @@ class YamlError(CorruptDataError):
         self.column = column
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A scalar and the place of its source text.
 
     Attributes:

@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.main import get_command
 
-from aexp.cli import application
+from aexp.cli import application, commands
 
 LISTED = [
-    (module, names) for modules in application.PANELS.values() for module, names in modules.items()
+    (module, names) for modules in commands.PANELS.values() for module, names in modules.items()
 ]
 
 
@@ -29,7 +29,7 @@ def names_of(app: typer.Typer) -> list[str]:
 def test_every_command_of_a_module_is_listed(module: str, names: tuple[str, ...]) -> None:
     """architecture.md, start-up: what a command line loads is told from the list alone."""
     app = application._new()
-    application._register(app, application._module(module), "any")
+    application._add(app, commands.load(module))
     assert tuple(names_of(app)) == names
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -122,9 +124,18 @@ def _add_command(app: typer.Typer, command: Command, panel: str | None) -> None:
 
 def for_typer(function: Callable[..., object]) -> Callable[..., object]:
     """Return a function with typer's words in the place of ours, in the types it is declared by."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> object:
+        return function(*args, **kwargs)
+
     hints = get_type_hints(function, include_extras=True)
-    function.__annotations__ = {name: _hint_for_typer(hint) for name, hint in hints.items()}
-    return function
+    found = {name: _hint_for_typer(hint) for name, hint in hints.items()}
+    slots = inspect.signature(function).parameters.values()
+    parameters = [slot.replace(annotation=found[slot.name]) for slot in slots]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = found
+    return call
 
 
 def _hint_for_typer(hint: Any) -> Any:

@@ -141,8 +141,21 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str 
         rows: cells as text.
         indent: put before every line.
     """
-    # Column by column, and one write: a table of ten thousand runs is printed in a blink.
-    columns = [_column(cells) for cells in zip(headers, *rows, strict=True)]
+    table_of(headers, [list(cells) for cells in zip(*rows, strict=True)], indent=indent)
+
+
+def table_of(headers: Sequence[str], cells: Sequence[Sequence[str]], *, indent: str = "") -> None:
+    """Print a table that is given by its columns; see :func:`table`.
+
+    Column by column, and in one write, a table of ten thousand runs is printed in a blink.
+
+    Args:
+        headers: one per column.
+        cells: those of each column as text; nothing at all for a table without rows.
+        indent: put before every line.
+    """
+    cells = cells or [[] for _ in headers]
+    columns = [_column([head, *below]) for head, below in zip(headers, cells, strict=True)]
     widths = [max(map(_measure(cells), cells)) for cells in columns]
     if sys.stdout is not None and sys.stdout.isatty():
         import shutil  # slow to import
@@ -156,7 +169,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, indent: str 
 
 
 def _column(cells: Sequence[object]) -> list[str]:
-    texts = [str(cell) for cell in cells]
+    texts = list(map(str, cells))
     return texts if "".join(texts).isprintable() else [_cell(text) for text in texts]
 
 

@@ -138,13 +138,13 @@ class _Taker:
             known = self._options.get(name)
             if known is None or (equals and not name.startswith("--")):
                 raise _NotPlain
-            kind, value = known
+            kind, is_on = known
             if kind.type is bool:
                 if equals:
                     raise _NotPlain
+                self._give(given, kind, is_on)
             else:
-                value = kind.read(text if equals else next(rest, ""))
-            self._give(given, kind, value)
+                self._give(given, kind, kind.read(text if equals else next(rest, "")))
         self._give_arguments(given, loose)
         for kind in self._kinds:
             if kind.name not in given:

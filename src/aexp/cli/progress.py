@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from types import TracebackType
@@ -36,6 +35,8 @@ class ProgressLine:
         is_long = waits or time.monotonic() - self._started >= SHOWN_AFTER_S
         if not is_long or sys.stderr is None or not sys.stderr.isatty():
             return
+        import shutil  # slow to import
+
         width = shutil.get_terminal_size().columns
         sys.stderr.write(_CLEAR + terminal_safe(f"{what} … ")[: width - 1])
         sys.stderr.flush()

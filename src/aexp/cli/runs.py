@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from aexp.cli.declare import Argument, Group, Option
@@ -22,7 +22,6 @@ from aexp.cli.options import (
 from aexp.cli.output import note, say, say_json, table, within
 from aexp.errors import PartialFailureError
 from aexp.model.attachment import Attachment
-from aexp.model.packed import pack
 from aexp.model.status import RETRACTED, check_status
 from aexp.repo import open_layout
 
@@ -131,49 +130,46 @@ def list_runs(
     format: TableFormat = "table",
 ) -> None:
     """List the runs of this machine and of the ledger, each with where it lives."""
+    from aexp.cli.run_rows import show_runs
     from aexp.runs.links import Links
     from aexp.runs.lookup import all_runs
 
     is_meant = _matcher(sp)
     statuses = {text if text == RETRACTED else check_status(text) for text in status or ()}
     links = Links()
-    views = [
-        view
-        for view in all_runs(open_for_reading(), bodies=format == "json" or bool(tag))
-        if (experiment is None or experiment == links.experiment(view.packed_link))
-        and (hypothesis is None or hypothesis == links[view.packed_link].get("hypothesis_id"))
-        and (not statuses or view.status in statuses)
-        and (machine is None or machine == view.machine)
-        and not (here and view.here is None)
-        and (not tag or set(tag) <= set(view.field("tags") or ()))
-        and (is_meant is None or is_meant(view))
+    tests: list[Callable[[RunView], bool]] = [
+        test
+        for asked, test in (
+            (experiment is not None, lambda v: experiment == links.experiment(v.packed_link)),
+            (
+                hypothesis is not None,
+                lambda v: hypothesis == links[v.packed_link].get("hypothesis_id"),
+            ),
+            (statuses, lambda v: v.status in statuses),
+            (machine is not None, lambda v: machine == v.machine),
+            (here, lambda v: v.here is not None),
+            (tag, lambda v: set(tag or ()) <= set(v.field("tags") or ())),
+            (is_meant, is_meant),
+        )
+        if asked and test is not None
     ]
+    views = list(all_runs(open_for_reading(), bodies=format == "json" or bool(tag)))
+    if tests:
+        views = [view for view in views if all(test(view) for test in tests)]
     if limit is not None:
         views = sorted(views, key=_began)[-limit:]
-    views.sort(key=lambda v: (links.experiment(v.packed_link) or "~", v.began or "~", v.job_id))
+    views = [
+        view
+        for *_, view in sorted(
+            (links.experiment(v.packed_link) or "~", v.began or "~", v.job_id, v) for v in views
+        )
+    ]
     if format == "json":
         say_json([_as_json(view) for view in views])
-        return
-    if not views:
+    elif views:
+        show_runs(views, links)
+    else:
         say("no runs")
-        return
-    points = [view.statepoint for view in views]
-    metrics: dict[bytes, str] = {}
-    table(
-        ["RUN", "EXP", "STATUS", "STATE POINT", "METRICS", "MACHINE", "WHERE"],
-        [
-            [
-                view.job_id[:8],
-                links.experiment(view.packed_link) or "-",
-                view.status,
-                text,
-                _metrics_text(view, metrics),
-                view.machine or "-",
-                view.where,
-            ]
-            for view, text in zip(views, _point_texts(points), strict=True)
-        ],
-    )
 
 
 def _matcher(sp: list[str] | None) -> Callable[[RunView], bool] | None:
@@ -187,85 +183,8 @@ def _matcher(sp: list[str] | None) -> Callable[[RunView], bool] | None:
     return lambda view: selector_matches(wanted, view.statepoint, view.link)
 
 
-def _metrics_text(view: RunView, known: dict[bytes, str]) -> str:
-    packed = view.filed.metrics if view.filed is not None else b""
-    if not packed:
-        return _pairs(view.metrics)
-    text = known.get(packed)
-    if text is None:
-        text = known[packed] = _pairs(view.metrics)
-    return text
-
-
-def _point_texts(points: list[Mapping[str, Any]]) -> list[str]:
-    """Return what tells state points apart, as text; equal values are written out once."""
-    from aexp.model.execution import KEY as EXECUTION
-    from aexp.model.execution import is_drawn
-    from aexp.model.statepoint import RESERVED
-
-    hidden = {*RESERVED, "session"} if any("session_run" in p for p in points) else {*RESERVED}
-    if all(is_drawn(point[EXECUTION]) for point in points if EXECUTION in point):
-        hidden.add(EXECUTION)  # drawn at random, and tells nothing
-    columns = sorted(_columns_of(points, hidden, "", len(points) == 1))
-    if len(columns) < 2:
-        return [text or "-" for text in columns[0][1]] if columns else ["-"] * len(points)
-    texts = zip(*(column for _, column in columns), strict=True)
-    return [" ".join(filter(None, row)) or "-" for row in texts]
-
-
-def _columns_of(
-    points: Sequence[Mapping[str, Any]], hidden: Collection[str], above: str, all_of_them: bool
-) -> Iterator[tuple[str, list[str]]]:
-    """Yield the keys that tell state points apart, dotted, each with its texts."""
-    for key in set().union(*points).difference(hidden):
-        values = [point.get(key, _ABSENT) for point in points]
-        tokens = _tokens(values)
-        known = dict(zip(tokens, values, strict=True))
-        if len(known) == 1 and not all_of_them:
-            continue
-        name = above + key
-        nested = [value if type(value) is dict else _NOTHING for value in known.values()]
-        if any(nested):
-            inner = [value if type(value) is dict else _NOTHING for value in values]
-            yield from _columns_of(inner, (), f"{name}.", all_of_them)
-        texts = {
-            token: "" if value is _ABSENT or inside else f"{name}={_short(value)}"
-            for (token, value), inside in zip(known.items(), nested, strict=True)
-        }
-        if any(texts.values()):
-            yield name, list(map(texts.__getitem__, tokens))
-
-
-def _tokens(values: list[Any]) -> list[Any]:
-    """Return for each value what is equal for those that are written in the same way."""
-    kinds = set(map(type, values))
-    if len(kinds) == 1 and kinds <= _PLAIN:
-        return values
-    return [value if value is _ABSENT else pack(value) for value in values]
-
-
-_ABSENT = object()
-_NOTHING: dict[str, Any] = {}
-_PLAIN = frozenset({int, str, bool})
-
-
 def _began(view: RunView) -> str:
     return view.began or view.created
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return " ".join(f"{key}={_short(value)}" for key, value in sorted(values.items())) or "-"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if type(value) is int:
-        return str(value)
-    return value if isinstance(value, str) else _as_text(value)
-
-
-_as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _as_json(view: RunView) -> dict[str, Any]:
@@ -382,6 +301,7 @@ def _group(title: str, values: Any) -> None:
 
 def list_batches(experiment: Experiment = None, format: TableFormat = "table") -> None:
     """List the batches that a finding can cite: experiment, condition, number of runs."""
+    from aexp.cli.run_rows import pairs
     from aexp.linking import list_batches as batches
 
     found = batches(experiment_id=experiment)
@@ -394,10 +314,7 @@ def list_batches(experiment: Experiment = None, format: TableFormat = "table") -
         return
     table(
         ["EXP", "SELECTOR", "RUNS", "STATUS"],
-        [
-            [b.experiment_id, _pairs(b.selector), str(b.count), _pairs(b.status_counts)]
-            for b in found
-        ],
+        [[b.experiment_id, pairs(b.selector), str(b.count), pairs(b.status_counts)] for b in found],
     )
 
 

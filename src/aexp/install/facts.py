@@ -8,8 +8,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from aexp.errors import AexpError, CorruptDataError, GitError
 from aexp.git import Git

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from aexp import yaml
 from aexp.cache import Head, grouped, shelf
@@ -26,8 +25,7 @@ from aexp.repo import KB_DIR_REL, Layout
 from aexp.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """One markdown artifact.
 
     Attributes:
@@ -169,6 +167,8 @@ def require_artifact(tree: Tree, kind: Kind, artifact_id: str) -> Artifact:
 
 def near_ids(wanted: str, known: Sequence[str]) -> list[str]:
     """Return the few ``known`` names that look like ``wanted``, case aside."""
+    from difflib import get_close_matches
+
     by_fold = {name.casefold(): name for name in known}
     close = get_close_matches(wanted.casefold(), list(by_fold), n=3, cutoff=0.6)
     return [by_fold[name] for name in close]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 Problem = Literal["missing", "unterminated"]
 
@@ -15,8 +16,7 @@ FIRST_LINE: Final = 2
 """The line of the file on which the YAML begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """A file in four pieces that joined give the file again.
 
     Attributes:

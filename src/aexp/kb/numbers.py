@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
+
+from msgspec import Struct, field
 
 from aexp.errors import CorruptDataError, UsageError
 from aexp.kb import frontmatter, markdown
@@ -38,8 +39,7 @@ _SIGNS: Final = ("](run:", "](batch:", "](<", "]( ", "](\n", "](\r", "](\t")
 _PIN: Final = re.compile(r"(?:^|(?<=&))n=(?P<size>[^&]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class NumberLink:
+class NumberLink(Struct, frozen=True):
     """One link that cites a number, as it is written.
 
     Attributes:
@@ -59,8 +59,7 @@ class NumberLink:
     target_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What a link's target means.
 
     Attributes:
@@ -185,8 +184,7 @@ def pinned(target: str, size: int) -> str:
     return f"{head}?{query}{hash_}{metric}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
+class Rewriting(Struct, frozen=True):
     """What becomes of one link; what stays as it is, is the same in both."""
 
     link: NumberLink

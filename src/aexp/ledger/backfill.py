@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from aexp.beside import can_work_beside, working_beside
 from aexp.cache import Head, Shelf, grouped, shelf
@@ -56,8 +56,7 @@ _NOWHERE = Place("", None)
 Seen: TypeAlias = tuple[FileState | None, FileState | None]
 
 
-@dataclass
-class BackfillReport:
+class BackfillReport(Struct):
     """What a backfill did.
 
     Attributes:
@@ -136,8 +135,7 @@ def backfill(
     return report
 
 
-@dataclass(frozen=True)
-class _Prepared:
+class _Prepared(Struct, frozen=True):
     """What preparing one run came to: little, so that another process can hand it over.
 
     Attributes:
@@ -253,12 +251,13 @@ _LOOKED_AT: Final = (*_HERE, "entry")
 
 def _digest(states: bytes) -> tuple[int, int, int, int]:
     """Return text about states in the shape of a state; it has no times."""
+    import hashlib
+
     first, second = struct.unpack("<qq", hashlib.sha256(states).digest()[:16])
     return (first, second, 0, 0)
 
 
-@dataclass(frozen=True)
-class _Backfill:
+class _Backfill(Struct, frozen=True):
     """One backfill: prepare without locks, write together, publish each run under its lock.
 
     Between preparing and publishing, another process may have changed the run or its entry. The

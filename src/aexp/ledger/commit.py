@@ -12,8 +12,9 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aexp import settings
 from aexp.errors import CommitSkippedError, GitError
@@ -39,8 +40,7 @@ _PROBE = f"{LEDGER_DIR_REL}/{'0' * 32}.json"
 """A path where an entry would stand, to ask git about."""
 
 
-@dataclass(frozen=True)
-class LedgerCommit:
+class LedgerCommit(Struct, frozen=True):
     """What became of the commit.
 
     Attributes:
@@ -60,8 +60,7 @@ class LedgerCommit:
     push_command: str | None
 
 
-@dataclass(frozen=True)
-class LedgerChanges:
+class LedgerChanges(Struct, frozen=True):
     """How the ledger and the indexes differ from HEAD.
 
     Attributes:

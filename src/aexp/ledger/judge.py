@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from aexp.errors import CorruptDataError, NewerSchemaError
 from aexp.model.canonical import decode_json
@@ -25,8 +25,7 @@ _MARKER = re.compile(rb"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 _DIGEST_LINE = re.compile(rb'\n  "record_digest": "(sha256:[0-9a-f]{64})",')
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerProblem:
+class LedgerProblem(Struct, frozen=True):
     """One thing that is wrong with one file of the ledger (VAL-08).
 
     Attributes:
@@ -132,6 +131,8 @@ def _digest_holds(entry: LedgerEntry, data: bytes) -> bool:
     Files are canonical, so hashing the bytes without that one line is enough; only a file that
     somebody reformatted is encoded anew.
     """
+    import hashlib
+
     wanted = entry.get("record_digest")
     if wanted is None:
         return True

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aexp.errors import AexpError, CorruptDataError
 from aexp.ledger.judge import entry_job_id, judge
@@ -65,8 +66,7 @@ def driver_arguments() -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What became of two versions of one file.
 
     Attributes:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError
@@ -49,8 +51,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """The result of promoting one run.
 
     Attributes:
@@ -141,8 +142,7 @@ def home_layout(layout: Layout, record: RunRecord) -> Layout:
     return other if same else layout
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """An entry ready to be written.
 
     Attributes:

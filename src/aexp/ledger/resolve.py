@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from aexp.errors import AexpError, CorruptDataError, GitError, NotFoundError, UsageError
 from aexp.git import Git
@@ -36,8 +37,7 @@ from aexp.storage.atomic import BatchWriter, write_atomic
 from aexp.tree import WorkTree
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """One file and what it becomes.
 
     Attributes:
@@ -53,8 +53,7 @@ class Mended:
     seen: bytes | None
 
 
-@dataclass(frozen=True)
-class ResolvePlan:
+class ResolvePlan(Struct, frozen=True):
     """What :func:`apply` will do.
 
     Attributes:

@@ -7,9 +7,11 @@ It wins every merge, so that no clone, backfill or new recording brings the resu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aexp.errors import CorruptDataError, InvalidTransitionError, UnsafeValueError, UsageError
 from aexp.ledger.places import entry_path, place_in
@@ -30,8 +32,7 @@ LOCK_NAME: Final = "ledger.lock"
 """Held while an entry is rewritten whose run is not on this machine."""
 
 
-@dataclass(frozen=True)
-class Tombstone:
+class Tombstone(Struct, frozen=True):
     """A retracted run.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from aexp.ledger.judge import PREFIX, LedgerProblem, entry_job_id, is_run_file, judge
 from aexp.ledger.places import find_entry
@@ -15,8 +16,7 @@ from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.tree import Tree, WorkTree
 
 
-@dataclass(frozen=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """The ledger of one tree.
 
     Attributes:

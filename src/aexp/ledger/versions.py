@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aexp.git import Git
 from aexp.repo import LEDGER_DIR_REL, Layout
@@ -20,8 +21,7 @@ _DEPTH = 100
 """How many commits are looked at for the one that brought the markers in."""
 
 
-@dataclass(frozen=True)
-class Unmerged:
+class Unmerged(Struct, frozen=True):
     """One path that git's index holds unmerged.
 
     Attributes:

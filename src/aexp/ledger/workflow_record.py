@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from aexp.errors import CorruptDataError
 from aexp.ledger.records import open_record
@@ -18,8 +19,7 @@ FILE: Final = re.compile(re.escape(WORKFLOWS_DIR) + r"/([0-9a-f]{8,64})\.json")
 """What the paths of these records look like."""
 
 
-@dataclass(frozen=True)
-class WorkflowRecord:
+class WorkflowRecord(Struct, frozen=True):
     """What the ledger says of a workflow.
 
     Attributes:

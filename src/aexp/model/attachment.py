@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from aexp.errors import UsageError
 from aexp.model.canonical import Json
@@ -21,8 +22,7 @@ _MEDIA_TYPE = re.compile(
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """What is known of an attachment without its bytes.
 
     Attributes:

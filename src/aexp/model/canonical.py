@@ -9,7 +9,6 @@ Two forms, never to be mixed up (model.md, decision 6):
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -57,6 +56,8 @@ def canonical_bytes(value: Json) -> bytes:
 
 def digest_of(data: bytes) -> str:
     """Return ``sha256:<64 hex>`` of ``data``."""
+    import hashlib
+
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
@@ -65,6 +66,8 @@ def signac_id(statepoint: Mapping[str, Json]) -> str:
 
     It is the MD5 of ``json.dumps(statepoint, sort_keys=True)``, signac's own rule.
     """
+    import hashlib
+
     blob = _SIGNAC_FORM(statepoint)
     return hashlib.md5(blob.encode(), usedforsecurity=False).hexdigest()
 
@@ -75,6 +78,8 @@ def has_signac_id(statepoint: Mapping[str, Json], job_id: str) -> bool:
     Most state points look the same in msgspec's hand. What has the right hash is signac's own
     text; what has another may differ in the form of a number only, and is written out.
     """
+    import hashlib
+
     try:
         text = msgspec.json.format(msgspec.json.encode(statepoint, order="sorted"), indent=0)
     except (OverflowError, ValueError, TypeError, RecursionError):

@@ -15,8 +15,9 @@ from __future__ import annotations
 import datetime
 import reprlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from aexp.model.ids import is_experiment_id, is_job_id
 
@@ -35,8 +36,7 @@ _REPR: Final = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, _SHOWN, _SHOWN
 
 
-@dataclass(frozen=True, slots=True)
-class JobCitation:
+class JobCitation(Struct, frozen=True):
     """One run, cited by its id.
 
     Attributes:
@@ -50,8 +50,7 @@ class JobCitation:
     options: Options = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BatchCitation:
+class BatchCitation(Struct, frozen=True):
     """All terminal runs of one experiment that a selector matches.
 
     Attributes:
@@ -67,8 +66,7 @@ class BatchCitation:
     options: Options = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BadCitation:
+class BadCitation(Struct, frozen=True):
     """Something that stands where a citation should and is none (VAL-02).
 
     Attributes:

@@ -8,8 +8,9 @@ and the other attempts stand under ``replicates``. ``docs/format/ledger-entry.md
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
+
+from msgspec import Struct
 
 from aexp.errors import CorruptDataError, NewerSchemaError
 from aexp.model.canonical import Json, canonical_bytes, compact_bytes, digest_of, has_signac_id
@@ -161,8 +162,7 @@ class LedgerEntry(_Execution):
 Fields = dict[str, Json]
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """An entry taken apart into what merges separately.
 
     Attributes:

@@ -6,7 +6,6 @@ it is read off the run's status and, on the second axis, what became of its outp
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias, get_args
@@ -141,5 +140,7 @@ def asset_rid(execution_rid: str, asset: str, file_name: str) -> str:
         asset: the kind of asset, such as ``Model``.
         file_name: its name among those of its kind.
     """
+    import hashlib
+
     text = "\0".join(("asset", execution_rid, asset, file_name))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

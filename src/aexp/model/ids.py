@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from aexp.errors import AmbiguousIdError, NotFoundError, UsageError
 
@@ -39,6 +37,8 @@ def resolve_prefix(text: str, known: Iterable[str]) -> str:
         AmbiguousIdError: several ids begin with it; they are named.
         NotFoundError: none does; ids that look alike are named.
     """
+    from difflib import get_close_matches
+
     wanted = text.strip().lower()
     if not _PREFIX.fullmatch(wanted):
         raise UsageError(
@@ -68,5 +68,7 @@ def legacy_attempt_id(job_id: str, machine: str, started_at: str, ended_at: str)
     It is derived from facts that stay the same when an incomplete entry is completed later: the
     machine, and when the attempt began (or ended, when no beginning is known).
     """
+    import hashlib
+
     seed = "\n".join((job_id, machine, started_at or ended_at))
     return "legacy-" + hashlib.sha256(seed.encode()).hexdigest()[:16]

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from aexp.model.late_pattern import LatePattern
 
 REDACTED_PATH = "<redacted:path>"
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(Struct, frozen=True):
     """A folder of this machine and what stands for it in committed files.
 
     Attributes:

@@ -5,11 +5,11 @@ Encoding is canonical (sorted keys, no blanks), so equal content has one digest.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from aexp.errors import CorruptDataError
 from aexp.model.canonical import Json, decode_json
@@ -23,6 +23,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def sha256_digest(data: bytes) -> str:
     """Return the digest of ``data``: ``sha256:`` and 64 hex digits."""
+    import hashlib
+
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -31,8 +33,7 @@ def is_digest(text: object) -> bool:
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """A reference to content: what it is, its digest and its size in bytes."""
 
     media_type: str
@@ -64,8 +65,7 @@ EMPTY_CONFIG: Final = b"{}"
 """The content of the config or layer of an artifact that has none (image-spec 1.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """An OCI image manifest.
 
     Attributes:
@@ -102,8 +102,7 @@ class Manifest:
         return _encode(value, self.artifact_type, self.subject, self.annotations)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An OCI image index: a list of manifests and further indexes."""
 
     manifests: tuple[Descriptor, ...]

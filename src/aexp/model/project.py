@@ -6,9 +6,11 @@ An allowlist: a field that is not named here never leaves the machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aexp.errors import NotTerminalError
 from aexp.model.attachment import Attachment
@@ -39,8 +41,7 @@ SummaryOf = Callable[[str], Summary]
 """Gives what the streams of one attempt come to."""
 
 
-@dataclass(frozen=True)
-class Projection:
+class Projection(Struct, frozen=True):
     """A run as the ledger will show it, not yet stamped with time and machine.
 
     Attributes:
@@ -321,8 +322,7 @@ def _nonfinite_pointers(value: Json, pointer: str) -> list[str]:
 _NONFINITE_TEXT = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """When and where the present content of an attempt was first promoted.
 
     Attributes:

@@ -7,7 +7,8 @@ manual must be known for: ``mysql -p``, ``curl -u user:…``, ``zip -P``, ``wand
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_values import (
@@ -21,8 +22,7 @@ from aexp.model.secret_values import (
 __all__ = ["argument_spans", "is_tool", "secret_arguments"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Tool:
+class _Tool(Struct, frozen=True):
     """Where a tool takes secrets.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from aexp.model.secret_tokens import holds_token
 from aexp.model.secret_values import CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET
@@ -94,8 +95,7 @@ Places inside a file of data look like those on a disk, and the file itself may 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{0,40}|[A-Za-z0-9_.-]{0,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyInfo:
+class KeyInfo(Struct, frozen=True):
     """What a key says.
 
     Attributes:

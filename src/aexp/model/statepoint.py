@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -32,6 +31,8 @@ def point_id(statepoint: Mapping[str, Json]) -> str:
 
     Two runs with one point id have the same parameters, whatever the code.
     """
+    import hashlib
+
     kept = {key: value for key, value in statepoint.items() if not key.startswith("code_")}
     return hashlib.sha256(compact_bytes(kept)).hexdigest()[:32]
 

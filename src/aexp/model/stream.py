@@ -7,10 +7,11 @@ are small, so they are read with msgspec straight into the types below.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from aexp.errors import UsageError
 from aexp.model.attachment import Attachment
@@ -135,8 +136,7 @@ def check_name(name: object, what: str) -> str:
     return name
 
 
-@dataclass(slots=True)
-class MetricSummary:
+class MetricSummary(Struct):
     """What a series of one metric comes to (LED-01).
 
     ``value`` is the last one: the highest step's where steps were given, the last recorded
@@ -161,8 +161,7 @@ class MetricSummary:
         return result
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What all streams of one attempt come to.
 
     Attributes:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aexp.clock import utc_now
 from aexp.errors import AexpError
@@ -49,8 +51,7 @@ _WITH_CONFIG: Final = 1024 * 1024
 """Curves of at most so many bytes are written together with config and manifest."""
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """What closing an attempt came to.
 
     Attributes:
@@ -64,8 +65,7 @@ class Closed:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class _Sealing:
+class _Sealing(Struct, frozen=True):
     """What goes into the manifest of one attempt."""
 
     store: RunStore

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from aexp.errors import GitError
 from aexp.git import Git, read_head
@@ -57,8 +58,7 @@ SOURCE_NAMES = frozenset({"Makefile", "Dockerfile", "Snakefile", "CMakeLists.txt
 _EXCLUDE = tuple(f":(exclude,top){name}" for name in MANAGED_FOLDERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadFacts:
+class HeadFacts(Struct, frozen=True, kw_only=True):
     """The code that is committed.
 
     Attributes:
@@ -72,8 +72,7 @@ class HeadFacts:
     shallow: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeState(HeadFacts):
+class CodeState(HeadFacts, frozen=True, kw_only=True):
     """The code of a work tree.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+
+from msgspec import Struct
 
 from aexp.clock import utc_now
 from aexp.errors import MissingExperimentWarning, NotFoundError, UsageError
@@ -25,8 +26,7 @@ from aexp.tree import WorkTree
 from aexp.workspace.store import RunStore
 
 
-@dataclass(frozen=True)
-class Created:
+class Created(Struct, frozen=True):
     """The result of creating a run.
 
     Attributes:
@@ -40,8 +40,7 @@ class Created:
     undeclared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A run as it would be created.
 
     Attributes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from aexp.errors import AexpError, InvalidTransitionError, StorageError
 from aexp.ledger.pending import commit_marks, pending
@@ -22,8 +23,7 @@ from aexp.workspace.store import RunRecord, RunStore
 LEFTOVER_AGE_S = 3600.0
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something a killed process left behind.
 
     Attributes:

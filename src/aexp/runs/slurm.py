@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from aexp import settings
 from aexp.model.owner import Owner
@@ -38,8 +39,7 @@ class NoAnswerError(Exception):
     """Slurm does not answer now: its controller is away, or busy. That says nothing of jobs."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
+class JobState(Struct, frozen=True):
     """How a job stands.
 
     Attributes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aexp.ledger.reading import EntryHead, head_of
 from aexp.model.canonical import Json
 from aexp.model.entry import LedgerEntry
-from aexp.model.packed import unpack
+from aexp.model.packed import unpack, unpack_all
 from aexp.model.status import RETRACTED, is_terminal
 from aexp.workspace.heads import RunHead
 from aexp.workspace.heads import head_of as head_of_run
@@ -195,6 +195,20 @@ class RunView:
         if record is not None and record.document.get(name) is not None:
             return record.document[name]
         return self.entry.get(name) if self.entry is not None else None
+
+
+def statepoints(views: Sequence[RunView]) -> list[Mapping[str, Json]]:
+    """Return the state point of each of many runs: see :attr:`RunView.statepoint`."""
+    found = unpack_all([_packed_statepoint(view) for view in views])
+    return [
+        point if isinstance(point, dict) and point else view.statepoint
+        for point, view in zip(found, views, strict=True)
+    ]
+
+
+def _packed_statepoint(view: RunView) -> bytes:
+    head = view.here or view.filed
+    return b"" if head is None else head.statepoint
 
 
 def _no_record(job_id: str) -> RunRecord:

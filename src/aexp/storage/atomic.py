@@ -18,10 +18,11 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from aexp.errors import StorageError
 
@@ -181,8 +182,7 @@ def sync_file(path: Path) -> None:
         os.close(fd)
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(Struct, frozen=True):
     """A file of a batch, written under a temporary name."""
 
     temp: str

@@ -7,14 +7,14 @@ Codes are public: scripts match on them, and ``aexp-validate`` explains them. An
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from aexp.model.issue import Issue, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class CodeInfo(Struct, frozen=True):
     """What a code stands for.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast, get_args
+
+from msgspec import Struct
 
 from aexp.errors import UsageError
 from aexp.model.issue import Issue
@@ -18,8 +19,7 @@ from aexp.validate.facts import Facts, Mode, StrictRuns, gather
 Rule: TypeAlias = Callable[[Facts], list[Issue]]
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
+class ValidationResult(Struct, frozen=True):
     """What ``validate`` found.
 
     Attributes:

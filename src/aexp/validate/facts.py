@@ -13,8 +13,9 @@ import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from aexp.beside import can_work_beside, working_beside
 from aexp.errors import CorruptDataError, NotFoundError
@@ -44,8 +45,7 @@ _EXPERIMENT = re.compile(r"E\d{3,}")
 _HYPOTHESIS = re.compile(r"H\d{3,}[A-Za-z0-9.-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A finding and what it cites.
 
     Attributes:
@@ -63,8 +63,7 @@ class Finding:
     numbers: tuple[NumberLink, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExperimentFacts:
+class ExperimentFacts(Struct, frozen=True):
     """What a run link is checked against.
 
     Attributes:
@@ -78,8 +77,7 @@ class ExperimentFacts:
     readable: bool
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """All that the rules may look at.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from aexp.ledger.reading import EntryHead
 from aexp.ledger.store import Ledger
@@ -17,8 +18,7 @@ from aexp.workspace.heads import RunHead
 _FAILED: Final = ("failed", "abandoned")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run, from the ledger, the local store or both.
 
     Attributes:
@@ -169,8 +169,7 @@ class Runs(Mapping[str, Run]):
         return Candidate(job_id, unpack(here.statepoint) or {}, self._links[packed])
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """The runs that are evidence.
 
     Attributes:

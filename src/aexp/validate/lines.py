@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from aexp.kb.frontmatter import item_lines, key_line
 from aexp.model.issue import Issue

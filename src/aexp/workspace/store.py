@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError, NotFoundError, StorageError
@@ -38,8 +39,7 @@ STAGING: Final = ".aexp-new-"
 _SIGNS_OF_LIFE: Final = (HEARTBEAT_FILE, "streams", "logs", "attachments")
 
 
-@dataclass(frozen=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """One run as its folder has it.
 
     Attributes:
@@ -79,19 +79,22 @@ class RunRecord:
         return value if isinstance(value, str) and value else None
 
 
-@dataclass
 class RunStore:
     """The runs of one machine.
 
     Args:
         layout: the repository whose run store this is.
+
+    Attributes:
+        layout: the repository.
+        workspace: the folder with a folder for each run.
     """
 
-    layout: Layout
-    workspace: Path = field(init=False)
+    __slots__ = ("layout", "workspace")
 
-    def __post_init__(self) -> None:
-        self.workspace = self.layout.workspace
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.workspace: Path = layout.workspace
 
     def exists(self) -> bool:
         """Return whether the store was ever initialised here."""

@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import heapq
 import os
-import secrets
 import socket
 import threading
 import time
@@ -67,7 +66,7 @@ class StreamWriter:
         self.pid = os.getpid()
         folder = streams_folder(run_folder, attempt_id)
         host = socket.gethostname()
-        name = f"{_safe(host)}-{self.pid}-{secrets.token_hex(4)}.jsonl"
+        name = f"{_safe(host)}-{self.pid}-{os.urandom(4).hex()}.jsonl"
         self._file = LineWriter(folder / name, durable=False)
         self._lock = threading.Lock()
         header = Header(

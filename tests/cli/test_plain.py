@@ -166,7 +166,8 @@ def test_usual_lines_are_plain(line: str, some: dict[str, Any]) -> None:
         "ledger --help", "list-runs --limit 0", "list-runs --limit x", "list-runs --limit",
         "list-runs --lim 3", "list-runs -eE001", "list-runs --format yaml", "list-runs x",
         "show-run", "show-run a b", "run -- true", "run --sp a=1 true", "validate --", "runs clean",
-        "list-runs --limit 3 --limit 4", "list-runs -e=E001", "list-runs --here=yes", "list-runs --sp -x",
+        "list-runs --limit 3 --limit 4", "list-runs -e=E001", "list-runs --here=yes",
+        "list-runs --sp -x",
         "exec-notebook a.ipynb", "ledger query --limit -1",
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def facts(work: Path) -> str:
-    """Return one line: cores, Python, git, the file system of ``work``, how busy it was."""
+    """Return one line: cores, Python, git, the file system of ``work``."""
     git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True)
     parts = [
         f"{platform.system()} {platform.machine()}",
@@ -19,9 +19,12 @@ def facts(work: Path) -> str:
         f"Python {platform.python_version()}",
         git.stdout.strip().replace("git version", "git"),
     ]
-    if hasattr(os, "getloadavg"):
-        parts.append(f"load {os.getloadavg()[0]:.1f} before")
     return ", ".join(parts)
+
+
+def load() -> str:
+    """Return how busy the machine was in the last minute."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 import tempfile
 import textwrap
@@ -23,7 +24,7 @@ from harness import (
     find_peer,
     installed_version,
 )
-from machine import facts
+from machine import facts, load
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
@@ -54,6 +55,8 @@ SCALE = ("repeats", "starts", "records", "mib", "blobs", "session_runs", "points
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmarks and write their reports.
 
+    What another run has measured on the same machine stays, unless it is measured anew.
+
     Returns:
         0; 1 when a target was missed; 2 when a command to be measured failed.
     """
@@ -61,45 +64,81 @@ def main(arguments: list[str] | None = None) -> int:
     given.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         options = _options(given, Path(folder))
-        head = header(options, command_line(given))
+        place = facts(options.work)
+        chapters = chapters_of(given.output, place) if given.only else {}
         try:
-            reports = _measure(options, given.only)
+            for name, busy, reports in _measure(options, given.only):
+                text = "\n".join(report.markdown() for report in reports)
+                about = f"{command_line(given)}; load {busy} before"
+                chapters[name] = f"{_mark(name)}\n<!-- {about} -->\n\n{text}"
+                whole = header(options, place, command_line(given)), chapters
+                given.output.write_text(put_together(*whole), "utf-8")
         except CommandFailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    text = head + verdict(reports) + "\n".join(report.markdown() for report in reports)
-    given.output.write_text(text, "utf-8")
-    print(verdict(reports), file=sys.stderr)
-    return 1 if any(row.met is False for report in reports for row in report.rows) else 0
+    told = verdict("".join(chapters.values()))
+    print(told, file=sys.stderr)
+    return 1 if "missed" in told else 0
 
 
-def verdict(reports: list[Report]) -> str:
-    """Return how many targets were met, and which were not."""
-    promised = [(r.title, row) for r in reports for row in r.rows if row.target is not None]
-    missed = [f"- {title}: {row.name}" for title, row in promised if not row.met]
-    count = f"{len(promised) - len(missed)} of {len(promised)} targets met"
+def _mark(name: str) -> str:
+    return f"<!-- bench_{name} -->"
+
+
+def chapters_of(results: Path, place: str) -> dict[str, str]:
+    """Return what a file of results has, by benchmark; nothing if it is another machine's."""
+    text = results.read_text("utf-8") if results.exists() else ""
+    if f"\n{place}.\n" not in text:
+        return {}
+    parts = re.split(r"^<!-- bench_(\w+) -->$", text, flags=re.M)[1:]
+    return {
+        name: f"{_mark(name)}{chapter}".rstrip() + "\n"
+        for name, chapter in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def put_together(head: str, chapters: dict[str, str]) -> str:
+    """Return the whole text of the results."""
+    named = sorted(chapters, key=lambda name: _order(HERE / f"bench_{name}.py"))
+    body = "\n".join(chapters[name] for name in named)
+    return head + verdict(body) + body
+
+
+def verdict(text: str) -> str:
+    """Return how many targets were met, and which were not, by the tables of the results."""
+    title, met, missed = "", 0, []
+    for line in text.splitlines():
+        if line.startswith("## "):
+            title = line.removeprefix("## ")
+        elif line.startswith("|"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            met += cells[-1] == "met"
+            missed += [f"- {title}: {cells[0]}"] if cells[-1] == "MISSED" else []
+    count = f"{met} of {met + len(missed)} targets met"
     return f"{count}.\n\n" if not missed else "\n".join([f"{count}; missed:", "", *missed, "", ""])
 
 
-def _measure(options: Options, only: list[str]) -> list[Report]:
-    reports: list[Report] = []
+def _measure(options: Options, only: list[str]) -> Iterator[tuple[str, str, list[Report]]]:
     for script in sorted(HERE.glob("bench_*.py"), key=_order):
         name = script.stem.removeprefix("bench_")
         if only and name not in only:
             continue
         print(f"{name} …", file=sys.stderr, flush=True)
+        busy = load()
         found: Iterator[Report] = importlib.import_module(script.stem).measure(options)
+        reports: list[Report] = []
         for report in found:
             print(report.markdown(), flush=True)
             reports.append(report)
-    return reports
+        if reports:
+            yield name, busy, reports
 
 
 def _order(script: Path) -> tuple[bool, str]:
     return (script.stem != "bench_startup", script.stem)
 
 
-def header(options: Options, command: str) -> str:
+def header(options: Options, place: str, command: str) -> str:
     """Return the head of the results: what was measured, where, and how to do it again."""
     peer = options.peer
     other = f"{PEER_PACKAGE} {peer.version}" if peer else "not installed"
@@ -108,9 +147,8 @@ def header(options: Options, command: str) -> str:
             other += f"; {package} {installed_version(python, package) or 'not installed'}"
     parts = [
         "# Results",
-        f"<!-- Written by `{command}`. -->",
-        f"aexp {aexp.__version__}; peer: {other}; to do it again: `{command}`.\n"
-        f"{facts(options.work)}.",
+        f"<!-- Written by `{command}`; each table says in a comment what measured it. -->",
+        f"aexp {aexp.__version__}; peer: {other}; to do it again: `make bench`.\n{place}.",
         textwrap.fill(LEGEND, 98),
     ]
     return "\n\n".join(parts) + "\n\n"

@@ -222,16 +222,19 @@ def test_a_linked_work_tree_before_the_installation(repo: Machine, tmp_path: Pat
     assert "machine:      desk" in linked.aexp_fast("status").stdout
 
 
-def test_an_interrupt_while_the_commands_are_loaded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "line"), [("aexp.cli.plain", "status"), ("aexp.cli.application", "status -h")]
+)
+def test_an_interrupt_while_the_commands_are_loaded(tmp_path: Path, module: str, line: str) -> None:
     """Trap 6: Ctrl-C ends a command without a traceback at that moment too."""
     code = (
         "import sys\n"
         "class Interrupt:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'aexp.cli.application': raise KeyboardInterrupt\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Interrupt())\n"
         "from aexp.cli import main\n"
-        "main(['status'])"
+        f"main({line.split()})"
     )
     done = run_command([sys.executable, "-c", code], cwd=tmp_path, check=False)
-    assert (done.returncode, done.output) == (130, "")
+    assert (done.returncode, done.output.count("\n")) == (130, done.output.count("interrupted"))

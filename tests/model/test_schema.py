@@ -86,7 +86,13 @@ TOMBSTONE = {
 }
 STATUSES = ["complete", "failed", "stopped", "abandoned", "retracted", "running", "created", ""]
 WORDS = st.sampled_from([*STATUSES, JOB, JOB.upper(), JOB + "\n", "E001", "sha256:", "NaN", "x"])
-SCALARS = st.none() | st.booleans() | st.integers(-1, 3) | WORDS | st.floats(allow_nan=False)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 3)
+    | WORDS
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 KEYS = st.sampled_from(
     [*ATTEMPT_FIELDS, *IDENTITY_FIELDS, *RUN_FIELDS, *LINK_FIELDS, "replicates", "future"]
 )

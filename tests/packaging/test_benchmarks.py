@@ -212,9 +212,29 @@ def test_the_verdict_names_what_was_missed(bench: dict[str, ModuleType]) -> None
     fast, slow = harness.Samples((0.1,)), harness.Samples((0.3,))
     target = harness.Target(0.2)
     report = harness.Report("T", (harness.Row("a", fast, target=target), harness.Row("b", slow)))
-    assert run.verdict([report]) == "1 of 1 targets met.\n\n"
+    assert run.verdict(report.markdown()) == "1 of 1 targets met.\n\n"
     worse = harness.Report("W", (harness.Row("c", slow, target=target),))
-    assert run.verdict([report, worse]) == "1 of 2 targets met; missed:\n\n- W: c\n\n"
+    both = report.markdown() + worse.markdown()
+    assert run.verdict(both) == "1 of 2 targets met; missed:\n\n- W: c\n\n"
+
+
+def test_what_is_not_measured_anew_stays(bench: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Results of one machine are gathered; those of another are not mixed with them."""
+    run, results = bench["run"], tmp_path / "results.md"
+    chapters = {
+        name: f"<!-- bench_{name} -->\n<!-- how -->\n\n## {name}\n\n| x | {verdict} |\n"
+        for name, verdict in (("gc", "met"), ("startup", "MISSED"))
+    }
+    head = "# Results\n\naexp; to do it again: `make bench`.\nLinux, 2 cores.\n\n"
+    whole = run.put_together(head, chapters)
+    results.write_text(whole)
+    assert whole.index("startup -->") < whole.index("gc -->")
+    assert "1 of 2 targets met; missed:\n\n- startup: x\n" in whole
+    kept = run.chapters_of(results, "Linux, 2 cores")
+    assert kept == chapters
+    assert run.put_together(head, kept) == whole
+    assert run.chapters_of(results, "Linux, 4 cores") == {}
+    assert run.chapters_of(tmp_path / "none.md", "Linux, 2 cores") == {}
 
 
 # --- measuring -------------------------------------------------------------------------------

@@ -75,12 +75,15 @@ class Following:
         return self.process.returncode, said
 
 
+STREAMS = ".runs/workspace/[!.]*/streams/*/*.jsonl"
+
+
 @contextmanager
 def training(machine: Machine) -> Iterator[subprocess.Popen[bytes]]:
     """Run the program; the run exists and records within the block."""
     child = start(machine, PYTHON, "-m", "aexp", "run", "-e", "E001", "--", PYTHON, "train.py")
     try:
-        until(lambda: run_folders(machine) and list(Path(machine).rglob("streams/*/*.jsonl")))
+        until(lambda: run_folders(machine) and list(Path(machine).glob(STREAMS)))
         yield child
     finally:
         for name in ("more.dat", "end.dat"):

@@ -218,8 +218,14 @@ def _positional(words: Sequence[str], start: int) -> Iterator[int]:
             return
 
 
+_MARKS = (REDACTED_SECRET, "<redacted:path>")
+
+
 def _of_login(sign: str, word: str, at: int, offset: int) -> Iterator[tuple[int, int]]:
-    user, found, secret = word.partition(sign)
+    # What was redacted before has the sign in it, and is a user as good as any.
+    begin = max((word.rfind(mark) + len(mark) for mark in _MARKS if mark in word), default=0)
+    user, found, secret = word[begin:].partition(sign)
+    user = word[:begin] + user
     if sign == "/" and not _ORACLE_USER.fullmatch(user):
         return
     if is_drawn(user):

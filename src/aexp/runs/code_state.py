@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -56,6 +57,10 @@ SOURCE_SUFFIXES = frozenset(
 )
 SOURCE_NAMES = frozenset({"Makefile", "Dockerfile", "Snakefile", "CMakeLists.txt", "Justfile"})
 _EXCLUDE = tuple(f":(exclude,top){name}" for name in MANAGED_FOLDERS)
+_STATUS = (
+    *("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"),
+    *("--ignore-submodules=none", "--", ".", *_EXCLUDE),
+)
 
 
 class HeadFacts(Struct, frozen=True, kw_only=True):
@@ -125,6 +130,42 @@ def _facts_of(layout: Layout, head: str) -> HeadFacts:
     return _known[key]
 
 
+class Asked:
+    """A work tree whose git has been asked for the state of the code.
+
+    Git looks at the files while the caller does something else; :meth:`answer` waits for it.
+
+    Args:
+        layout: the repository.
+
+    Raises:
+        GitError: git cannot be started.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._git = Git(layout.root)
+        self._running = self._git.begin(*_STATUS)
+        self._answer: CodeState | None = None
+
+    def answer(self) -> CodeState:
+        """Return the state of the code.
+
+        Raises:
+            GitError: git failed.
+        """
+        if self._answer is None:
+            fields = self._running.result().stdout.split(b"\0")
+            lines = map(os.fsdecode, filter(None, fields))
+            self._answer = _state_of(self._layout, self._git, lines)
+        return self._answer
+
+    def stop(self) -> None:
+        """End git, when nobody wants the answer any more."""
+        if self._answer is None:
+            self._running.stop()
+
+
 def code_state(layout: Layout) -> CodeState:
     """Return the state of the code in a work tree.
 
@@ -134,14 +175,13 @@ def code_state(layout: Layout) -> CodeState:
     Raises:
         GitError: git failed.
     """
-    git = Git(layout.root)
+    return Asked(layout).answer()
+
+
+def _state_of(layout: Layout, git: Git, fields: Iterable[str]) -> CodeState:
     head = ""
     changed: list[str] = []
     untracked: list[str] = []
-    fields = git.nul_fields(
-        "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames",
-        "--ignore-submodules=none", "--", ".", *_EXCLUDE,
-    )  # fmt: skip
     for record in fields:
         kind = record[:1]
         if record.startswith("# branch.oid "):

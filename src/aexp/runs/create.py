@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -68,7 +68,7 @@ def create(
     include_commit: bool = True,
     resolve: bool = True,
     missing: str = "refuse",
-    code: CodeState | None = None,
+    code: CodeState | Callable[[], CodeState] | None = None,
     durable: bool = True,
 ) -> Created:
     """Create a run, or find the one that has this state point already.
@@ -82,7 +82,7 @@ def create(
         include_commit: put the state of the code into the state point.
         resolve: resolve the experiment's ``conditions`` block (KB-02).
         missing: what to do about an experiment without a file: ``refuse``, ``warn`` or ``allow``.
-        code: the state of the code, when the caller has asked git already.
+        code: the state of the code, when the caller has asked git already, or what waits for it.
         durable: False for a run that begins right away; see :meth:`RunStore.create`.
 
     Raises:
@@ -118,7 +118,7 @@ def plan_run(
     include_commit: bool = True,
     resolve: bool = True,
     missing: str = "refuse",
-    code: CodeState | None = None,
+    code: CodeState | Callable[[], CodeState] | None = None,
 ) -> Planned:
     """Return what :func:`create` would make; the arguments are its own. Changes nothing.
 
@@ -139,7 +139,8 @@ def plan_run(
         point = prepare_statepoint(resolve_conditions(artifact, point))
     full: dict[str, Json] = {"experiment_id": experiment_id} if experiment_id else {}
     if include_commit:
-        full.update((code or code_state(layout)).statepoint_keys())
+        state = code() if callable(code) else code or code_state(layout)
+        full.update(state.statepoint_keys())
     full.update(point)
     document = _first_document(layout, experiment_id, hypothesis_id, sub_hypothesis_id, artifact)
     undeclared = tuple(undeclared_paths(point))

@@ -44,9 +44,10 @@ _NO_LINKS = (
 """What file systems without hard links answer."""
 
 
-Flush: TypeAlias = Literal["all", "content"]
+Flush: TypeAlias = Literal["all", "content", "nothing"]
 """What a write makes durable: content and name, or the content alone. Without the name, the file
-that stood there before may be back after a power failure, whole."""
+that stood there before may be back after a power failure, whole. Without either, what is there
+after one may be empty: for what is worth nothing then, and is read with care."""
 
 
 def write_atomic(
@@ -69,7 +70,7 @@ def write_atomic(
     """
     with _storage_errors(path):
         make_folder(path.parent)
-        _publish(_write_temp(path, data, tmp_dir), path)
+        _publish(_write_temp(path, data, tmp_dir, durable=flush != "nothing"), path)
         if flush == "all":
             sync_folder(path.parent)
 

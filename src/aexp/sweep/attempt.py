@@ -29,7 +29,7 @@ from aexp.model.times import format_time
 from aexp.process import deferred_signals
 from aexp.repo import Layout, open_layout
 from aexp.runs.closing import log_file
-from aexp.runs.code_state import CodeState, code_state
+from aexp.runs.code_state import Asked, CodeState
 from aexp.runs.create import create
 from aexp.runs.lifecycle import how_it_ended, lifecycle
 from aexp.runs.transition import begin_attempt, change_status, environment_of
@@ -148,21 +148,25 @@ def run_attempt(
 
 
 def _prepare(task: Assignment) -> _Work:
-    header = read_header(task.folder / MANIFEST_FILE)
     layout = open_layout(task.root)
-    with Points(task.folder / POINTS_FILE) as points:
-        point = points[task.run_id]
-    os.chdir(layout.root / header.base)
-    code = code_state(layout)
-    made = create(
-        layout,
-        header.spec.get("experiment"),
-        point.values,
-        resolve=False,  # the values are those of the plan
-        missing="allow",
-        code=code,
-        durable=False,
-    )
+    asked = Asked(layout)  # git looks at the files while the plan is read
+    try:
+        header = read_header(task.folder / MANIFEST_FILE)
+        with Points(task.folder / POINTS_FILE) as points:
+            point = points[task.run_id]
+        os.chdir(layout.root / header.base)
+        made = create(
+            layout,
+            header.spec.get("experiment"),
+            point.values,
+            resolve=False,  # the values are those of the plan
+            missing="allow",
+            code=asked.answer,
+            durable=False,
+        )
+        code = asked.answer()
+    finally:
+        asked.stop()
     mark: dict[str, Json] = {
         "sweep_id": header.sweep_id,
         "run_id": task.run_id,

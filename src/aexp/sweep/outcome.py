@@ -107,14 +107,14 @@ def out_folder(folder: Path, run_id: int) -> Path:
 def publish(folder: Path, outcome: Outcome) -> None:
     """Write an outcome, all or nothing; the worker's last act.
 
-    A power failure may take its name, until the manifest has its line: the run, which is durable
+    A power failure may take or empty it, until the manifest has its line: the run, which is durable
     before, then tells a resume as much.
 
     Raises:
         StorageError: the disk refused.
     """
     path = outcome_file(folder, outcome.run_id, outcome.attempt)
-    write_atomic(path, msgspec.json.encode(outcome) + b"\n", flush="content")
+    write_atomic(path, msgspec.json.encode(outcome) + b"\n", flush="nothing")
 
 
 def read_outcome(path: Path) -> Outcome | None:

@@ -240,7 +240,7 @@ def drain(root: Path, aexp: str, runs: int, claims: list[float]) -> float:
     wanted = f"n={first}..{first + runs - 1}"
     noted = root / ".runs" / "begun"
     noted.unlink(missing_ok=True)
-    set_command(root, f"echo {{job_id}} >> {noted}")
+    set_command(root, f"echo {{job_id}} >> {shlex.quote(str(noted))}")
     run_timed(Command([aexp, "queue", "add", "--experiment", "E001", "--sweep", wanted], cwd=root))
     worker = [aexp, "queue", "worker"]
     begun = time.perf_counter()

@@ -3,7 +3,8 @@
 Starting Python and importing aexp takes longer than many a point. This process does it once, and
 each worker begins as a fork of it, with nothing of another point's in its memory. It runs
 one worker at a time, for one thread of a driver, and has one thread itself, so that a fork is
-whole; nothing of the user's is imported here.
+whole; nothing of the user's is imported here. While a worker runs, the next one is forked, and
+waits.
 
 The driver asks through a socket: a length, then the worker's arguments, each ended by a zero byte.
 The answers are a letter and a number: ``s`` and the process id of a worker that has started, ``e``
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         server = _Server(driver, parent)
         while (request := server.next_request()) is not None:
             server.run(request)
+        server.close()
     return 0
 
 
@@ -96,6 +99,11 @@ def threads_here() -> int:
         return threading.active_count()
 
 
+def _words(body: bytes) -> list[str]:
+    """Return the arguments that a request holds, each ended by a zero byte."""
+    return [os.fsdecode(word) for word in body.split(b"\0")[:-1]]
+
+
 class _Server:
     """What forks, one worker after the other.
 
@@ -108,6 +116,7 @@ class _Server:
         self._driver = driver
         self._parent = parent
         self._rehearsed: tuple[str, float] = ("", 0.0)
+        self._spare: _Spare | None = None
 
     def next_request(self) -> list[str] | None:
         """Wait for the arguments of the next worker; None when the driver is gone."""
@@ -116,7 +125,7 @@ class _Server:
                 return None
         head = self._read(LENGTH.size)
         body = None if head is None else self._read(LENGTH.unpack(head)[0])
-        return None if body is None else [os.fsdecode(word) for word in body.split(b"\0")[:-1]]
+        return None if body is None else _words(body)
 
     def _read(self, size: int) -> bytes | None:
         data = b""
@@ -127,21 +136,58 @@ class _Server:
 
     def run(self, request: list[str]) -> None:
         """Run a worker to its end, and tell the driver of both."""
-        self._rehearse(request[0], request[3])
-        server = os.getpid()
         try:
-            pid = os.fork()
+            pid = self._begin(request)
         except OSError as error:
             self._tell(b"x", error.errno or 0)
             return
-        if pid == 0:
-            self._driver.close()
-            os.setsid()  # as the driver gives to a worker that it spawns
-            _be_worker(request, server)
         self._tell(b"s", pid)
+        self._rehearse(request[0], request[3])
+        with contextlib.suppress(OSError):  # if it lasts, the next request will hear of it
+            self._spare = self._fork()
         self._wait(pid)
         kill_group(pid)  # before it is reaped: its number is nobody else's yet
         self._tell(b"e", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    def close(self) -> None:
+        """End the worker that was going to be the next."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.dismiss()
+
+    def _begin(self, request: list[str]) -> int:
+        """Give a request to a worker, and return its process id.
+
+        It was forked while the one before it ran, if there was one: nobody waits for its start.
+
+        Raises:
+            OSError: there can be no new process.
+        """
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.give(request):
+            return spare.pid
+        self._rehearse(request[0], request[3])
+        spare = self._fork()
+        if not spare.give(request):
+            raise ChildProcessError(errno.ECHILD, os.strerror(errno.ECHILD))
+        return spare.pid
+
+    def _fork(self) -> _Spare:
+        server = os.getpid()
+        reading, writing = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
+        if pid == 0:
+            os.close(writing)
+            self._driver.close()
+            os.setsid()  # as the driver gives to a worker that it spawns
+            _be_worker(reading, server)
+        os.close(reading)
+        return _Spare(pid, writing)
 
     def _rehearse(self, folder: str, root: str) -> None:
         """Learn what is the same for many points: what is committed, what their experiment is.
@@ -195,10 +241,44 @@ class _Server:
             os.close(fd)
 
 
-def _be_worker(request: list[str], server: int) -> None:
-    """Be the worker, and end as a Python process of its own would."""
+class _Spare:
+    """A fork that waits for what it is to do.
+
+    When its server ends, however that happens, its pipe does, and it ends as well.
+
+    Args:
+        pid: its process id.
+        pipe: the end of its pipe to write to.
+    """
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self._pipe = pipe
+
+    def give(self, request: list[str]) -> bool:
+        """Make it the worker of a request; return False when somebody has killed it."""
+        try:
+            with os.fdopen(self._pipe, "wb") as stream:
+                stream.write(b"".join(os.fsencode(word) + b"\0" for word in request))
+        except BrokenPipeError:
+            os.waitpid(self.pid, 0)
+            return False
+        return True
+
+    def dismiss(self) -> None:
+        """End it."""
+        os.close(self._pipe)
+        os.waitpid(self.pid, 0)
+
+
+def _be_worker(pipe: int, server: int) -> None:
+    """Be the worker of what comes through a pipe, and end as a Python process of its own would."""
     code = 1
     try:
+        with os.fdopen(pipe, "rb") as stream:
+            request = _words(stream.read())
+        if not request:
+            os._exit(0)  # there is nothing more to do
         sys.argv = [str(worker.__file__), *request]
         code = worker.main(request, parent=server)
     except SystemExit as end:

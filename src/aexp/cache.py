@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -272,13 +273,8 @@ def shelf(
 def grouped(names: Iterable[str], group_of: Callable[[str], str]) -> dict[str, list[str]]:
     """Return names by their group, in their order."""
     groups: dict[str, list[str]] = {}
-    for name in names:
-        group = group_of(name)
-        known = groups.get(group)
-        if known is None:
-            groups[group] = [name]
-        else:
-            known.append(name)
+    for group, found in groupby(names, group_of):  # most groups stand together
+        groups.setdefault(group, []).extend(found)
     return groups
 
 

@@ -15,6 +15,12 @@ SHORT = 8
 """How many digits of a job id are shown in tables."""
 
 
+def job_ids_among(names: Iterable[str]) -> list[str]:
+    """Return those of many names that are job ids."""
+    matches = _JOB_ID.fullmatch
+    return [name for name in names if matches(name)]
+
+
 def is_job_id(text: object) -> bool:
     """Return whether ``text`` is a job id: 32 lowercase hex digits."""
     return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None

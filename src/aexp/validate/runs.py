@@ -42,14 +42,19 @@ def check_entry_links(facts: Facts) -> list[Issue]:
     links = Links()
     issues: list[Issue] = []
     sound: set[bytes] = set()
+    same: dict[tuple[bytes, bytes], bool] = {}  # many runs have the same two links
     for job_id, head in facts.ledger.heads.items():
         if head.link in sound or head.status == RETRACTED:
             continue
-        link = links[head.link]
         here = facts.local.get(job_id)
-        is_told = here is not None and here.problem is None and here.link
-        if here is not None and is_told and _same(link, links[here.link]):
-            continue
+        if here is not None and here.problem is None and here.link:
+            both = head.link, here.link
+            is_same = same.get(both)
+            if is_same is None:
+                is_same = same[both] = _same(links[head.link], links[here.link])
+            if is_same:
+                continue
+        link = links[head.link]
         found = list(_check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited))
         issues += found
         if not found and link.get("experiment_id"):

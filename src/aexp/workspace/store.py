@@ -14,7 +14,7 @@ from msgspec import Struct
 from aexp.clock import utc_now
 from aexp.errors import CorruptDataError, NotFoundError, StorageError
 from aexp.model.canonical import Json, decode_json
-from aexp.model.ids import is_job_id
+from aexp.model.ids import job_ids_among
 from aexp.model.statepoint import job_id as job_id_of
 from aexp.repo import Layout, run_store_is_gone
 from aexp.storage.atomic import (
@@ -129,7 +129,8 @@ class RunStore:
         """Return the ids of all run folders, sorted; a missing store has none."""
         try:
             with os.scandir(self.workspace) as entries:
-                return sorted(e.name for e in entries if is_job_id(e.name) and e.is_dir())
+                folders = [entry.name for entry in entries if entry.is_dir()]
+                return sorted(job_ids_among(folders))
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -278,7 +278,7 @@ def _be_worker(pipe: int, server: int) -> None:
         with os.fdopen(pipe, "rb") as stream:
             request = _words(stream.read())
         if not request:
-            os._exit(0)  # there is nothing more to do
+            raise SystemExit  # there is nothing more to do
         sys.argv = [str(worker.__file__), *request]
         code = worker.main(request, parent=server)
     except SystemExit as end:

@@ -183,6 +183,42 @@ def test_a_server_that_is_killed_costs_one_point(work: Machine) -> None:
     wait_until(lambda: not any(map(is_alive, servers)), "the servers to end")
 
 
+def waiting_in(pool: Any, work: Machine) -> tuple[int, int]:
+    """Run a point, and return the process that waits for the next, and its server."""
+    (seen,) = about(work, pool, 1)
+    server = seen["parent"]
+    listed = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    (spare,) = map(int, listed)
+    assert spare != seen["pid"]
+    return spare, server
+
+
+def test_a_worker_that_waits_and_is_killed_costs_no_point(work: Machine) -> None:
+    """SWP-13: the next worker is forked before it is needed; without it, another one is."""
+    with LocalProcessPool(workers=1) as pool:
+        spare, server = waiting_in(pool, work)
+        os.kill(spare, signal.SIGKILL)
+        (seen,) = about(work, pool, 1)
+        assert seen["parent"] == server
+        assert seen["pid"] != spare
+        spare, server = waiting_in(pool, work)
+        (seen,) = about(work, pool, 1)
+        assert (seen["pid"], seen["parent"]) == (spare, server)
+    assert not is_alive(server)
+
+
+@pytest.mark.parametrize("how", ["the pool ends", "its server is killed"])
+def test_a_worker_that_waits_in_vain_ends(work: Machine, how: str) -> None:
+    """SWP-13, trap 66: nothing is left of it, however its server ends."""
+    with LocalProcessPool(workers=1) as pool:
+        spare, server = waiting_in(pool, work)
+        assert is_alive(spare)
+        if how == "its server is killed":
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda: not is_alive(spare), "the spare worker to end")
+    wait_until(lambda: not is_alive(spare), "the spare worker to end")
+
+
 def test_a_fork_ends_as_a_process_ends(work: Machine) -> None:
     """SWP-13: what is to be done at the exit is done, and other threads are waited for."""
     with LocalProcessPool(workers=1) as pool:

@@ -485,7 +485,8 @@ _words = st.sampled_from(
     [
         "curl", "/usr/bin/mysql", "docker", "login", "lr",
         "sshpass", "wandb", "redis-cli", "-a", "-p", "-u",
-        "-pq8Zr1LmX", "-p<redacted:path>", "kim:q8Zr1LmX", "--user", "--token", "-token", "q8Zr1LmX0pTyW2vB", HEX40, "x",
+        "-pq8Zr1LmX", "-p<redacted:path>", "kim:q8Zr1LmX", "--user", "--token", "-token",
+        "q8Zr1LmX0pTyW2vB", HEX40, "x",
         "X-Api-Key", "Authorization", "-Infinity", "-1", "htpasswd", "-b", REDACTED_SECRET, "runs",
     ]
 )  # fmt: skip

@@ -32,7 +32,7 @@ FUNCTION = "def nothing(n):\n    pass\n"
 POINT_NOTE = """
 Seconds a point, of sweeps of {points} points that do nothing, on local processes; the servers that
 workers are forked from run already, as after a sweep's first points. Each point is a run with its
-entry in the ledger, a line of the manifest, a log and an outcome, all of it durable, and
+entry in the ledger and a line of the manifest, all durable, with a log and an outcome, and
 the state of the code is asked of git. The floor is as many starts of `python -c pass`, one after
 the other, or by two threads. joblib, which keeps its processes and records nothing, calls the same
 function in two of them. The command is `python -c pass`; of it, what the sweep adds is shown as

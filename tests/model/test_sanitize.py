@@ -357,6 +357,7 @@ def test_a_windows_root_becomes_portable() -> None:
         "/root/.ssh/id_rsa",
         "/tmp/x",
         "/tmp",
+        "/var/tmp/x",
         "/data",
         "/scratch/ada/run-1",
         "/leonardo_work/ab12/x",
@@ -372,6 +373,22 @@ def test_a_windows_root_becomes_portable() -> None:
         "D:/data/x",
         "c:\\temp\\x",
         "C:\\Program Files\\x\\y.exe",
+        "/usr/lib/x86_64-linux-gnu/libc.so.6",
+        "/usr/local/cuda-12.1",
+        "/dev/shm/ada",
+        "/dev/mapper/vg-ada",
+        "/proc/4711/fd",
+        "/proc/self/fd/3",
+        "/run/user/1000",
+        "/sys/fs/cgroup/user.slice/user-1000.slice",
+        "/usr/share/users/ada/x",
+        "/usr/local/home/ada",
+        "C:\\Windows\\Temp\\ada\\x",
+        "/ptmp/ada",
+        "/scratch-shared/ada",
+        "/gpfswork/ada",
+        "\\\\?\\C:\\Users\\ada\\x",
+        "\\\\10.0.0.5\\share\\ada",
         "\\\\server\\share\\x",
         "\\\\nas01\\home$",
         "//nas/share/x",
@@ -384,6 +401,62 @@ def test_other_absolute_paths_are_redacted(path: str) -> None:
     assert redacted == ["/x"]
     assert find_absolute_paths({"x": path}) == ["/x"]
     assert find_secrets({"x": path}) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/usr/bin/time -v python x.py", "/bin/sh -c ls", "/usr/local/bin/python3", "/sbin/init",
+        "/usr/bin:/bin", "/dev/nvidia0", "/dev/shm", "/dev/dri/renderD128", "/dev/ttyUSB0",
+        "/proc/cpuinfo", "/proc/self/status", "/sys/class/net/eth0/speed",
+        "/sys/bus/pci/devices/0000:3b:00.0/numa_node", "$(cat /proc/version)",
+        "/home/<user>/data", "/home/$USER/x", "/Users/{name}/x", "/path/to/data.csv",
+        "C:\\Users\\<name>\\x", "GET /users/42/runs HTTP/1.1", "POST /data/upload HTTP/2",
+        "/users/{id}/tokens", "/users/<int:id>/x", "@app.get('/users/me/items')",
+        "scan:=/front/laser/scan", "ros2 topic echo /camera/color/image_raw",
+        "ncdump -v /science/grids/data/x", "f['/science/grids/data/x'][()]", "run.h5:/data/users/x",
+        "/NXentry/NXdata/signal", "/redfish/v1/Systems/1/Processors", "/run/beamOn 10000",
+        "root://eospublic.cern.ch//eos/opendata/cms/x.root", "ssh://git@github.com/org/repo.git",
+    ],
+)  # fmt: skip
+def test_paths_of_every_machine_templates_and_routes_stay(text: str) -> None:
+    """LED-02: they tell neither of this machine nor of a person."""
+    for value in (text, [text], {"x": text}, {text: 1}):
+        assert sanitize(value, roots=(REPO, DATA)) == (value, [])
+        assert find_absolute_paths(value) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"probe_path": "/healthz"}, {"tool_path": "/usr/bin/sort"}, {"device_path": "/dev/nvidia0"},
+        {"nc": "/science/grids/data/x"}, {"remap": "/front/laser/scan"},
+        {"metrics_path": "/metrics"},
+    ],
+)  # fmt: skip
+def test_keys_of_places_do_not_condemn_them(value: dict[str, str]) -> None:
+    """LED-02: nor when the key says that a path follows."""
+    assert sanitize(value) == (value, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("root://eosuser.cern.ch//eos/user/e/eve/x.root", f"root://eosuser.cern.ch{REDACTED_PATH}"),
+        ("see file://nas03/volume1/homes/eve/x", f"see file://nas03{REDACTED_PATH}"),
+        ("smb://nas/eve/x", f"smb://nas{REDACTED_PATH}"),
+        ("sftp://h/home/eve/x", f"sftp://h{REDACTED_PATH}"),
+        ("gsiftp://se/pnfs/lab/eve", f"gsiftp://se{REDACTED_PATH}"),
+        ("davs://h/remote.php/dav/files/eve/a", f"davs://h{REDACTED_PATH}"),
+        ("vscode-remote://ssh-remote+h/home/eve", f"vscode-remote://ssh-remote+h{REDACTED_PATH}"),
+        ("/usr/bin:/home/eve/bin:/bin", f"/usr/bin:{REDACTED_PATH}:/bin"),
+        ("A=$(cat /run/x/db) /home/eve/x", f"A=$(cat {REDACTED_PATH}) {REDACTED_PATH}"),
+        ("/opt/My Lab (x86)/bin/tool", REDACTED_PATH),
+    ],
+)
+def test_paths_in_addresses_and_beside_those_of_every_machine(before: str, after: str) -> None:
+    """LED-02: a URL of a file is a path; a path that stays does not hide the next one."""
+    assert sanitize(before) == (after, [""])
 
 
 @pytest.mark.parametrize(
@@ -478,6 +551,9 @@ _fragments = st.sampled_from(
         "<", ">", "#", "..", "-I", "~", "%2Fhome%2Fx", "\\n", "\n", '"', "'",
         REDACTED_PATH, REDACTED_SECRET, "q8Zr1LmX0pTyW2vB",
         "curl -u ", "mysql -p", "login ", "kim:q8Zr1LmX", "the password is ", "Cookie: a=", "&sig=",
+        "requirepass ", "| password | ", ".password(\"", "Passwort: ", "net use Z: \\\\a\\b ",
+        "/usr/lib/x", "GET /", " HTTP/1.1", "/home/<user>/", "file://h/home/x", "\\\\?\\C:\\x",
+        "const API_KEY: &str = \"", "connect(a, 'b', '", "')  # password", "/etc/hosts", ":=",
         "Authorization: token ", "<password>", "name: api_key, value: ", "key", ", ", "(", "{",
     ]
 )  # fmt: skip
@@ -485,8 +561,8 @@ _words = st.sampled_from(
     [
         "curl", "/usr/bin/mysql", "docker", "login", "lr",
         "sshpass", "wandb", "redis-cli", "-a", "-p", "-u",
-        "-pq8Zr1LmX", "-p<redacted:path>", "kim:q8Zr1LmX", "--user", "--token", "-token",
-        "q8Zr1LmX0pTyW2vB", HEX40, "x",
+        "-pq8Zr1LmX", "-p<redacted:path>", "kim:q8Zr1LmX", "--user", "--token",
+        "-token", "q8Zr1LmX0pTyW2vB", HEX40, "x",
         "X-Api-Key", "Authorization", "-Infinity", "-1", "htpasswd", "-b", REDACTED_SECRET, "runs",
     ]
 )  # fmt: skip
@@ -573,6 +649,12 @@ def test_the_quick_look_clears_an_ordinary_entry() -> None:
         "login ", "echo a | ", "a:1:", "config set ", "https://a/hooks/", "Bearer ", "key-", "[",
         "\\n", "password\t", "user=a key=b ", "key: ", "account\nkey = ", "set key to `",
         "auth -a ", "https://a/t/", "/services/T0000000/", "password=abcdef ", "wandb login --a b ",
+        'password "', "password |", "| password ", '"password", ', 'key("', 'key{"',
+        "mot de passe ",
+        "connect(a, 'b', ", "'x') # ", "requirepass ", "<td>password</td>", "\\n/usr/", " /usr/lib",
+        "user a\t", "# password\n", '"--password", default=', " \u00e9", "GET /a", "/users/{id}",
+        "file://h/home/", "C:\\Windows ", "vault put a=b ", "set password ", "createUser a MD5 ",
+        "Passwort \u00ab ", "assword send ", "\n|a", "/home/<a>",
     ],
 )  # fmt: skip
 def test_long_text_takes_linear_time(unit: str) -> None:

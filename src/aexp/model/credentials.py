@@ -65,7 +65,7 @@ def redact_secrets(text: str, hit: Callable[[str], None]) -> str:
     if text.count(":") >= 4:
         text = _without(text, login_lines(text), hit)
     text = redact_tokens(text, hit, _holds_secret)
-    named = "=" in text or ":" in text or " " in text or "<" in text or "," in text
+    named = any(map(text.__contains__, "=: <,(\t|;")) or not text.isascii()
     if named and says_secret(text):
         text = _without(text, named_secrets(text), hit)
     if " " in text or "," in text:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from msgspec import Struct
-
 from aexp.model.late_pattern import LatePattern
+from aexp.model.secret_tools import (
+    ANYWHERE,
+    FAMILIES,
+    LIKELY_ONES,
+    NEXT,
+    OF_SHARE,
+    ORACLE,
+    STEMS_OF_FAMILIES,
+    TOOLS,
+    VALUES,
+    Tool,
+)
 from aexp.model.secret_values import (
     REDACTED_SECRET,
     holds_drawn,
     is_drawn,
+    is_password_like,
     is_placeholder,
     is_random,
 )
@@ -22,88 +33,13 @@ from aexp.model.secret_values import (
 __all__ = ["argument_spans", "is_tool", "secret_arguments"]
 
 
-class _Tool(Struct, frozen=True):
-    """Where a tool takes secrets.
-
-    Attributes:
-        apart: options with a secret behind them, apart or attached.
-        attached: options with a secret attached, and none behind a blank.
-        logins: options with ``user:secret``.
-        sign: what stands between user and secret.
-        after: word of a subcommand -> which of the arguments after it are secrets; _ANYWHERE
-            stands for the first few that chance made, _NEXT for the first if chance made it.
-            A word with a dot at its end is the beginning of one (``http-basic.lab``).
-        strict: an option's argument counts only when it cannot be a number or a word.
-    """
-
-    apart: tuple[str, ...] = ()
-    attached: tuple[str, ...] = ()
-    logins: tuple[str, ...] = ()
-    sign: str = ":"
-    after: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    strict: bool = False
-
-
-_ANYWHERE, _NEXT = -1, -2
-_CURL = _Tool(logins=("-u", "-U", "--user", "--proxy-user"), apart=("--oauth2-bearer", "--pass"))
-_HTTPIE = _Tool(logins=("-a", "--auth"))
-_MYSQL = _Tool(attached=("-p",))
-_BY_P = _Tool(apart=("-p",))
-_BY_CAPITAL = _Tool(apart=("-P",))
-_SMB = _Tool(logins=("-U", "--user"), sign="%")
-_LDAP = _Tool(apart=("-w", "-y"))
-_LOGIN = _Tool(apart=("-p", "-t", "-k"), after=(("", (_ANYWHERE,)),))
-_FIRST = _Tool(after=(("", (_NEXT,)),))
-_ANY_AFTER = _Tool(after=(("", (0,)),), strict=True)
-_ORACLE = _Tool(logins=("",), sign="/")
-_BY_T = _Tool(apart=("-t", "--auth"), strict=True)
-
-_BATCH = ("-b", "-bc", "-cb", "-bB", "-Bb", "-cbB", "-Bbc", "-bn", "-nb", "-nbB", "-Bbn", "-bnB")
-
-_TOOLS: dict[str, _Tool] = {
-    **dict.fromkeys(("curl", "curlie", "hurl", "ab", "aria2c"), _CURL),
-    **dict.fromkeys(("http", "https", "xh", "xhs", "httpie"), _HTTPIE),
-    **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar"), _Tool(attached=("-p", "-hp"))),
-    **dict.fromkeys(("cqlsh", "influx", "rdesktop", "psexec", "twine", "snowsql"), _BY_P),
-    **dict.fromkeys(("sshpass", "ncftpput", "ncftpget", "ncftp", "useradd", "usermod"), _BY_P),
-    **dict.fromkeys(("evil-winrm", "crackmapexec", "nxc", "mssql-cli", "arangosh"), _BY_P),
-    **dict.fromkeys(("sqlcmd", "bcp", "zip", "unzip", "zipcloak"), _BY_CAPITAL),
-    **dict.fromkeys(("mosquitto_pub", "mosquitto_sub"), _BY_CAPITAL),
-    "ssh-keygen": _Tool(apart=("-N", "-P")),
-    "redis-cli": _Tool(apart=("-a",)),
-    "openssl": _Tool(apart=("-k", "-K", "-passin", "-passout", "-pass")),
-    "ldappasswd": _Tool(apart=("-w", "-s", "-a")),
-    **dict.fromkeys(("plink", "pscp", "psftp", "putty"), _Tool(apart=("-pw",))),
-    **dict.fromkeys(("smbclient", "rpcclient", "smbget", "smbmap", "net"), _SMB),
-    "lftp": _Tool(logins=("-u",), sign=","),
-    **dict.fromkeys(("xfreerdp", "wfreerdp"), _Tool(attached=("/p:",))),
-    **dict.fromkeys(("sqlplus", "sqlldr", "expdp", "impdp"), _ORACLE),
-    **dict.fromkeys(("login", "logon", "signin", "sign-in"), _LOGIN),
-    **dict.fromkeys(("auth", "configure", "authenticate"), _FIRST),
-    **dict.fromkeys(("authtoken", "add-authtoken", "set-token", "add-token"), _ANY_AFTER),
-    "vault": _Tool(after=(("login", (0,)),), strict=True),
-    "poetry": _Tool(after=(("http-basic.", (1,)), ("pypi-token.", (0,)))),
-    "composer": _Tool(after=(("http-basic.", (1,)), ("bearer.", (0,)), ("gitlab-token.", (0,)))),
-    "rclone": _Tool(after=(("obscure", (0,)),)),
-    "rabbitmqctl": _Tool(after=(("add_user", (1,)), ("change_password", (1,)))),
-    "wpa_passphrase": _Tool(after=(("", (1,)),)),
-    "htpasswd": _Tool(after=tuple((flag, (1 if "n" in flag else 2,)) for flag in _BATCH)),
-    "mc": _Tool(after=(("set", (2, 3)), ("host", (3, 4)), ("user", (3,)))),
-    "convertto-securestring": _Tool(apart=("-string",), after=(("", (0,)),)),
-    "gh": _Tool(apart=("--body",), strict=True),
-    **dict.fromkeys(("vercel", "netlify", "glab", "anaconda", "doctl", "surge", "expo"), _BY_T),
-}  # fmt: skip
-_FAMILIES = (
-    (LatePattern(r"(?:mysql|mariadb)\w*(?:-\w+)?|mycli"), _MYSQL),
-    (LatePattern(r"mongo(?:sh|dump|restore|import|export|files|stat|top)?"), _BY_P),
-    (LatePattern(r"ldap(?:search|add|modify|whoami|delete|compare|modrdn)"), _LDAP),
-)
 _WITHOUT_OPTIONS = (
     "login", "logon", "sign", "token", "auth", "configure", "rclone", "rabbit", "wpa_", "mc ",
-    "sql", "expdp", "impdp", "convertto", "/p:",
+    "sql", "expdp", "impdp", "convertto", "/p:", "net ", "iinit", "redis", "vault", "pass", "set",
+    "db2", "chamber", "consul", "etcdctl", "radtest", "smbclient", "ansible", "travis", "nmcli",
+    "bw ", "pdftk", "iadmin", "cpw", "ank", "ktpass", "/pass", "/rp", "signtool", "doveadm",
 )  # fmt: skip
-_STEMS_OF_FAMILIES = ("mysql", "mariadb", "mycli", "mongo", "ldap")
-_NAMES = frozenset(_TOOLS)
+_NAMES = frozenset(TOOLS)
 _WORD = LatePattern(r"[a-z0-9][a-z0-9_-]+")
 _STATEMENT = LatePattern(r"[\n;|]|&&")
 _ARGUMENT = LatePattern(
@@ -122,12 +58,14 @@ _REACH = 60
 _REST = LatePattern(r"[^\s\"'`;|]*")
 
 
-def _tool(word: str) -> _Tool | None:
-    name = word.rpartition("/")[2].rpartition("\\")[2].lower().removesuffix(".exe")
+def _tool(word: str) -> Tool | None:
+    name = word.rpartition("/")[2].rpartition("\\")[2].lower()
+    for ending in (".exe", ".sh", ".bat", ".cmd"):
+        name = name.removesuffix(ending)
     if name in _NAMES:
-        return _TOOLS[name] if "://" not in word else None
-    if name.startswith(_STEMS_OF_FAMILIES):
-        return next((tool for pattern, tool in _FAMILIES if pattern.fullmatch(name)), None)
+        return TOOLS[name] if "://" not in word else None
+    if name.startswith(STEMS_OF_FAMILIES):
+        return next((tool for pattern, tool in FAMILIES if pattern.fullmatch(name)), None)
     return None
 
 
@@ -147,27 +85,27 @@ def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
                 yield at + 1 + found, offset
 
 
-def _of_tool(tool: _Tool, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _of_tool(tool: Tool, words: Sequence[str]) -> Iterator[tuple[int, int]]:
     for at, word in enumerate(words):
         before = words[at - 1] if at else ""
-        if before in tool.apart and _counts(word, tool.strict):
+        if before in tool.apart and _counts(word, tool):
             yield at, 0
         elif before in tool.logins and at:
             yield from _of_login(tool.sign, word, at, 0)
-        elif tool is _ORACLE:
+        elif tool is ORACLE:
             if word.count("/") == 1:
                 yield from _of_login("/", word, at, 0)
         elif word.startswith(("-", "/p:")):
             yield from _of_attached(tool, word, at)
     for name, places in tool.after:
-        yield from _of_places(words, name, places, tool.strict)
+        yield from _of_places(words, name, places, tool)
 
 
-def _of_attached(tool: _Tool, word: str, at: int) -> Iterator[tuple[int, int]]:
+def _of_attached(tool: Tool, word: str, at: int) -> Iterator[tuple[int, int]]:
     for option in (*tool.attached, *tool.apart):
         rest = word[len(option) :].removeprefix("=").lstrip("\"'")
         may_be = len(option) == 2 or option in tool.attached or "=" in word
-        if may_be and word.startswith(option) and _counts(rest, tool.strict) and _is_attached(rest):
+        if may_be and word.startswith(option) and _counts(rest, tool) and _is_attached(rest):
             yield at, len(word) - len(rest)
             return
     for option in tool.logins:
@@ -181,21 +119,68 @@ def _is_attached(rest: str) -> bool:
 
 
 def _of_places(
-    words: Sequence[str], name: str, places: tuple[int, ...], strict: bool
+    words: Sequence[str], name: str, places: tuple[int, ...], tool: Tool
 ) -> Iterator[tuple[int, int]]:
     start = 0
     if name:
         found = (at for at, word in enumerate(words) if _is_named(word, name))
         start = next(found, len(words)) + 1
     for place in places:
-        if place == _NEXT:
+        if place == NEXT:
             first = next(_positional(words, start), None)
             if first is not None and holds_drawn(words[first]):
                 yield first, 0
-        elif place == _ANYWHERE:
+        elif place == ANYWHERE:
             yield from ((at, 0) for at in _positional(words, start) if holds_drawn(words[at]))
-        elif start + place < len(words) and _counts(words[start + place], strict):
+        elif place == LIKELY_ONES:
+            yield from ((at, 0) for at in _positional(words, start) if _is_likely(words[at]))
+        elif place == OF_SHARE:
+            yield from _behind_share(words, start)
+        elif place == VALUES:
+            yield from _behind_signs(words, start)
+        elif start + place < len(words) and _counts(words[start + place], tool):
             yield start + place, 0
+
+
+def _is_likely(word: str) -> bool:
+    """Return whether an argument that may be anything is a password rather than a name."""
+    if (
+        "=" in word[:-2]
+        or word.startswith(("//", "\\\\", "#", "@"))
+        or _NAME_OF_HOST.fullmatch(word)
+    ):
+        return False
+    return is_password_like(word) and not _NAME_AND_NUMBER.fullmatch(word)
+
+
+_NAME_OF_HOST = LatePattern(
+    r"[\w-]+(?:\.[A-Za-z][\w-]*)+(?::\d+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[\w-]+:\d+"
+)
+_NAME_AND_NUMBER = LatePattern(r"[a-z]+[-_]?\d{1,2}|[a-z]+(?:-[a-z0-9]+)+")
+
+
+def _behind_share(words: Sequence[str], start: int) -> Iterator[tuple[int, int]]:
+    r"""Yield the password of ``net use Z: \\server\share PASSWORD /user:NAME``."""
+    share = False
+    for at in range(start, min(start + 6, len(words))):
+        word = words[at]
+        if word.startswith(("\\\\", "//", "<redacted:path>")):
+            share = True
+        elif share and not word.startswith(("/", "-", "*")):
+            if _counts(word, _ANY):
+                yield at, 0
+            return
+
+
+_ANY = Tool()
+
+
+def _behind_signs(words: Sequence[str], start: int) -> Iterator[tuple[int, int]]:
+    """Yield what stands behind ``=`` where values that are kept secret are set."""
+    for at in range(start, min(start + 12, len(words))):
+        name, sign, value = words[at].partition("=")
+        if sign and not name.startswith("-") and (is_drawn(value) or _is_likely(value)):
+            yield at, len(name) + 1
 
 
 def _is_named(word: str, name: str) -> bool:
@@ -234,14 +219,16 @@ def _of_login(sign: str, word: str, at: int, offset: int) -> Iterator[tuple[int,
         yield at, offset + len(user) + 1
 
 
-def _counts(word: str, strict: bool) -> bool:
+def _counts(word: str, tool: Tool) -> bool:
     if len(word) < 4 or word[0] in "-$<{%" or is_placeholder(word):
         return False
     if word.isdigit() and len(word) < 6:  # a port
         return False
     if REDACTED_SECRET in word or word.startswith(("/", "~/", "./", "@")):
         return False
-    if not strict:
+    if tool.likely:
+        return is_drawn(word) or _is_likely(word)
+    if not tool.strict:
         return True
     return is_drawn(word) or (len(word) >= 12 and is_random(word))
 
@@ -250,7 +237,7 @@ def _has_tool(text: str) -> bool:
     lower = text.lower()
     if "-" not in text and not any(map(lower.__contains__, _WITHOUT_OPTIONS)):
         return False
-    if any(map(lower.__contains__, _STEMS_OF_FAMILIES)):
+    if any(map(lower.__contains__, STEMS_OF_FAMILIES)):
         return True
     return not _NAMES.isdisjoint(_WORD.findall(lower))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from msgspec import Struct
 
 from aexp.model.secret_tokens import holds_token
-from aexp.model.secret_values import CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET
+from aexp.model.secret_values import CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET, SIBLING
 
 __all__ = ["HOLDS_PATH", "IN_FILE", "MAY_HOLD_PATH", "NO_PATH", "KeyInfo", "key_info", "words_of"]
 
@@ -26,7 +27,10 @@ _CREDENTIAL_WORDS = words_of(
 )
 _PASSWORD_WORDS = words_of(
     "password passwords passwd pwd passphrase passcode pswd psw passw pword userpass passin "
-    "passout storepass keypass srcstorepass deststorepass passwort"
+    "passout storepass keypass srcstorepass deststorepass passwort kennwort wachtwoord contrasena "
+    "contrasenya contrasinal senha heslo haslo salasana lozinka geslo passord adgangskode kodeord "
+    "losenord jelszo mdp motdepasse parool sifre requirepass masterauth masterpass authtok "
+    "bindpasswort"
 )
 _SHORT_PASSWORD_WORDS = words_of("pass pw")
 _PASSWORD_OWNERS = words_of(
@@ -53,6 +57,16 @@ _NO_PASSWORD_OWNERS = words_of(
     "sort merge mountain boarding day season free"
 )
 """What stands before ``pass`` or ``pw`` when it goes over something, and is no password."""
+_NO_KEY_OWNERS = words_of(
+    "sort cache public pub partition primary foreign join group label batch object row column dict "
+    "lookup routing hash shard message event merge dedup idempotency experiment run dataset model "
+    "artifact project step item node trial sweep issue job task build study record sample entity "
+    "host known fingerprint checksum digest commit id content etag file image layer param metric "
+    "state seed rng random order index search query filter map json yaml config setting data store "
+    "release cite citation bib translation i18n unique composite natural surrogate candidate s3 "
+    "blob gcs prefix suffix press music arrow escape enter tab shift control ctrl alt"
+)
+"""What stands before ``KEY`` in the names of variables when it is the name of a thing."""
 _KEY_OWNERS = words_of(
     "api access secret private ssh auth account signing encryption master service wandb openai "
     "anthropic hf huggingface aws azure gcp google comet neptune mlflow stripe slack github "
@@ -61,6 +75,7 @@ _KEY_OWNERS = words_of(
     "consumer subscription function deploy license shared preshared sas hmac fernet jwt session "
     "cipher crypto decryption wrapping symmetric tls ssl rsa pgp gpg age webhook ingest write "
     "admin root telegram discord voyage jina tavily serper exa perplexity fireworks anyscale "
+    "ingestion dataverse entrez ncbi mapi nrel ecmwf cds earthdata "
     "runpod modal roboflow elevenlabs deepgram assemblyai stability gemini bedrock xai "
     "openrouter nvidia ngc vast lambda cerebras mapbox algolia mailgun mailchimp postmark "
     "sentry grafana newrelic pagerduty opsgenie cloudflare digitalocean heroku render netlify "
@@ -84,9 +99,17 @@ _JOINED = re.compile(
 
 _WORD_BREAK = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PATH_KEY = re.compile(r"(?:path|dir|directory|folder|file|cwd|root|home)s?", re.ASCII)
-_NO_PATH_KEY = words_of("url uri api http json xpath hdf5 h5 topic route pointer")
-_ROUTE_KEY = words_of("topic topics route routes endpoint endpoints xpath")
-_IN_FILE_KEY = words_of("hdf5 h5 zarr netcdf")
+_NO_PATH_KEY = words_of(
+    "url uri api http json xpath hdf5 h5 topic route pointer probe health healthcheck healthz "
+    "liveness readiness livez readyz request redirect callback login logout endpoint webhook rest "
+    "graphql grpc ws websocket query servlet cookie"
+)
+_ROUTE_KEY = words_of(
+    "topic topics route routes endpoint endpoints xpath remap remaps remapping remappings redfish"
+)
+_IN_FILE_KEY = words_of(
+    "hdf5 h5 hdf zarr netcdf netcdf4 nc nc4 nexus nxs nxdl nxpath cdf nwb h5ad adios asdf n5 h5py"
+)
 NO_PATH, IN_FILE, MAY_HOLD_PATH, HOLDS_PATH = -2, -1, 0, 1
 """Whether the value under a key is a place on a disk, judged by the key.
 
@@ -114,13 +137,33 @@ class KeyInfo(Struct, frozen=True):
 @lru_cache(maxsize=4096)
 def key_info(key: str) -> KeyInfo:
     """Return what ``key`` says about the value under it (remembered: keys repeat)."""
-    words = [word.lower() for word in _WORD_BREAK.split(key[-200:]) if word]
+    if key.startswith("-D") and key[2:3].islower():  # a property of a tool of Java
+        key = key[2:]
+    plain = key[-200:] if key.isascii() else _without_accents(key[-200:])
+    words = [word.lower() for word in _WORD_BREAK.split(plain) if word]
     return KeyInfo(
-        secrecy=_secrecy(words),
+        secrecy=_secrecy(words) or _secrecy_of_variable(key, words),
         holds_path=_holds_path(words),
         plain=_PLAIN_KEY.fullmatch(key) is not None and not holds_token(key),
         short_password=bool(words) and words[-1] in _SHORT_PASSWORD_WORDS,
     )
+
+
+def _without_accents(text: str) -> str:
+    """Return ``text`` in letters of ASCII where it can be, for names in other languages."""
+    return (
+        unicodedata.normalize("NFKD", text.translate(_LETTERS)).encode("ascii", "ignore").decode()
+    )
+
+
+_LETTERS = {ord("\u0142"): "l", ord("\u0131"): "i", ord("\u00f8"): "o", ord("\u00df"): "ss"}
+
+
+def _secrecy_of_variable(key: str, words: list[str]) -> int:
+    """Return how secret the value of ``PMG_MAPI_KEY`` is: it is a secret when chance made it."""
+    if len(words) < 2 or words[-1] != "key" or not key.isupper():
+        return ORDINARY
+    return ORDINARY if _NO_KEY_OWNERS.intersection(words) else SIBLING
 
 
 def _holds_path(words: list[str]) -> int:
@@ -140,11 +183,15 @@ def _secrecy(words: list[str]) -> int:
     if not words:
         return ORDINARY
     last, before = words[-1].rstrip("0123456789"), words[-2] if len(words) > 1 else ""
-    if last in _PASSWORD_WORDS or last.endswith(("password", "passwd")):  # PGPASSWORD
+    if last in _PASSWORD_WORDS or last.endswith(("password", "passwd", "passwort")):  # PGPASSWORD
+        return PASSWORD
+    if words[-3:] in _MOTS_DE_PASSE:
         return PASSWORD
     if last in _SHORT_PASSWORD_WORDS:
         return _secrecy_of_pass(words[:-1])
     if last.endswith("pass") and last[:-4] in _PASSWORD_OWNERS:  # smtppass
+        return PASSWORD
+    if last.endswith("pw") and last[:-2] in _PASSWORD_OWNERS:  # bindpw
         return PASSWORD
     if last in ("phrase", "word") and before in ("pass", "seed", "recovery"):
         return PASSWORD
@@ -152,6 +199,8 @@ def _secrecy(words: list[str]) -> int:
         return ORDINARY
     if last == "secret":
         return SECRET
+    if words[-2:] == ["secret", "id"]:  # of HashiCorp's vault; AWS gives this name to a name
+        return SIBLING
     return CREDENTIAL if _is_credential(words, last, before) else ORDINARY
 
 
@@ -174,10 +223,22 @@ def _is_credential(words: list[str], last: str, before: str) -> bool:
         return True
     if last.endswith("token") and last[:-5] not in _VOCABULARY:
         return True
+    if words[0] == "x" and len(words) > 2 and last in _OF_HEADERS:  # X-Dataverse-key
+        return before not in _NO_KEY_OWNERS
     if last in ("key", "keys"):
         return before in _KEY_OWNERS
     if last == "tokens":
         return before in _TOKEN_OWNERS
     if last in ("signature", "credential", "sig"):
         return bool(_SIGNERS.intersection(words))
-    return words[-3:] == ["access", "key", "id"] or words[-2:] == ["recovery", "codes"]
+    return words[-3:] == ["access", "key", "id"] or words[-2:] in _TWO_WORDS
+
+
+_TWO_WORDS = (["recovery", "codes"], ["sonar", "login"], ["honeycomb", "team"])
+_OF_HEADERS = words_of("key team access license subscription credential")
+_MOTS_DE_PASSE = (
+    ["mot", "de", "passe"],
+    ["mots", "de", "passe"],
+    ["palavra", "de", "passe"],
+    ["clave", "de", "acceso"],
+)

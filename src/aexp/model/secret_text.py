@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from aexp.model.late_pattern import LatePattern
+from aexp.model.secret_code import in_code, is_asking
+from aexp.model.secret_lines import in_lines
 from aexp.model.secret_names import key_info, words_of
+from aexp.model.secret_prose import STEMS_OF_LANGUAGES, in_prose
 from aexp.model.secret_values import (
     CREDENTIAL,
     LIKELY,
@@ -36,7 +39,8 @@ Span: TypeAlias = tuple[int, int]
 _STEMS = (
     "pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "sig", "pat", "jwt",
     "bearer", "basic", "sas", "sess", "csrf", "xsrf", "otp", "psk", "login", "identified", "code",
-    "<<<", "sudo",
+    "<<<", "sudo", "iinit", "community", "user", "-team", "on >", "connect", "com2sec", "]:",
+    "pdo(", "assword", "database(", "eap ", "wep_", "identify", *STEMS_OF_LANGUAGES,
 )  # fmt: skip
 _QUERY_STEMS = ("appid=", "hmac=", "policy=", "private_link=", "sid=", "&st=", "?st=", "&p=", "?p=")
 
@@ -76,7 +80,8 @@ _QUERY_BEFORE = LatePattern(r"\?[^\s?\"'<>]{0,240}\Z")
 _CODE = LatePattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|None|True|False|null|str|Optional")
 
 _CALL = LatePattern(
-    r"[A-Za-z_]{1,60}\d{0,2}(?:\.[A-Za-z_]{1,60}\d{0,2}){0,8}(?:\([^\n]{0,200}?\)|\[[^\n\]]{0,80}\])"
+    r"[A-Za-z_]{1,60}\d{0,2}(?:\.[A-Za-z_]{1,60}\d{0,2}){0,8}(?:\([^\n]{0,200}?\)"
+    r"|\[[^\n\]]{0,80}\])"
 )
 """The beginning of an expression of code: a call, or an item of something."""
 
@@ -214,17 +219,20 @@ _NETRC = LatePattern(
 _PROSE = LatePattern(
     r"(?<![\w-])((?:[A-Za-z0-9]{1,20}[ _-]){0,2}"
     r"(?:pass(?:word|wd|phrase|code)?|pwd|pw|pin|secret|token|key"
-    r"|credentials?|jwt|cookie))(?:\s(?:for|of|to|on|at|in)\s(?:the\s|my\s)?\S{1,40}){0,2}(?:\s[A-Za-z]\S{0,20})?,?"
+    r"|credentials?|jwt|cookie))(?:\s(?:for|of|to|on|at|in)\s(?:the\s|my\s)?\S{1,40}){0,2}"
+    r"(?:\s[A-Za-z]\S{0,20})?,?"
     r"\s{1,2}(?:(?:has been |was |is |got )?(?:changed|set|reset|rotated|updated) to"
     r"|is|was|are|=|equals|will be|should be|must be|remains|becomes|became)"
-    r"\s{1,2}(?:(?:now|just|still|simply|currently|always)\s)?:?\s?([\"'`\u201c\u2018]?)(\S{4,200})",
+    r"\s{1,2}(?:(?:now|just|still|simply|currently|always)\s)?:?\s?([\"'`\u201c\u2018]?)"
+    r"(\S{4,200})",
     re.I,
 )
 _XML = LatePattern(
     r"<([A-Za-z][\w:.-]{1,60})(?:\s[^<>]{0,80})?>\s{0,4}([^<>\s][^<>]{3,200}?)\s{0,4}</\1"
 )
 _NAME_AND_VALUE = LatePattern(
-    r"\b(?:name|key|variable|var)[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([A-Za-z_][\w.-]{1,60})[\\\"',;\s]{1,30}"
+    r"\b(?:name|key|variable|var)[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}"
+    r"([A-Za-z_][\w.-]{1,60})[\\\"',;\s]{1,30}"
     r"(?:value|val)[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([^\s\"'\\,;<>{}]{6,})",
     re.I,
 )
@@ -234,12 +242,14 @@ _SET = LatePattern(
     r"\s{1,4}([A-Za-z/_][\w./:-]{1,80})\s{1,4}[\"']?([^\s\"'=][^\s\"']{3,})"
 )
 _SQL = LatePattern(
-    r"\b(?:identified\b[^'\"\n;]{0,60}?\bby|(?:encrypted\s|with\s)?password)\s{0,3}(?:password\s{0,2})?\(?\s{0,2}"
+    r"\b(?:identified\b[^'\"\n;]{0,60}?\bby|(?:encrypted\s|with\s)?password)\s{0,3}"
+    r"(?:password\s{0,2})?\(?\s{0,2}"
     r"[\"'](?![,:=)]\s)([^\"'\n]{4,})[\"']",
     re.I,
 )
 _AUTH_PAIR = LatePattern(
-    r"auth\w{0,20}[\"']?\s{0,3}[=:]\s{0,3}\w{0,30}[(\[]\s{0,3}[\"'][^\"'\n]{1,80}[\"']\s{0,2},\s{0,2}[\"']([^\"'\n]{4,})[\"']"
+    r"auth\w{0,20}[\"']?\s{0,3}[=:]\s{0,3}\w{0,30}["
+    r"(\[]\s{0,3}[\"'][^\"'\n]{1,80}[\"']\s{0,2},\s{0,2}[\"']([^\"'\n]{4,})[\"']"
     r"|\bset_password\((?:[^,\n]{1,60},){2}\s?[\"']([^\"'\n]{4,})[\"']"
     r"|\blogin\(\s?[\"'][^\"'\n]{1,80}[\"'],\s?[\"']([^\"'\n]{4,})[\"']",
     re.I,
@@ -256,7 +266,8 @@ _TOLD = LatePattern(
 )
 """A name and a value in quotes of any kind: ``set the secret access key to `…```."""
 _HEADER = LatePattern(
-    r"\b(?:(bearer)|(?:[a-z-]{0,20}authorization)[\\\"']{0,3}\s{0,3}[:=,]\s{0,3}[\\\"']{0,3}[A-Za-z][\w-]{0,30})"
+    r"\b(?:(bearer)|"
+    r"(?:[a-z-]{0,20}authorization)[\\\"']{0,3}\s{0,3}[:=,]\s{0,3}[\\\"']{0,3}[A-Za-z][\w-]{0,30})"
     r"\s{1,3}([!-~]{8,})",
     re.I,
 )
@@ -266,12 +277,17 @@ _COOKIE = LatePattern(
 )
 _COOKIE_VALUE = LatePattern(r"=([^;\s=,]{12,})")
 _PIPED = LatePattern(
-    r"\b(?:echo|printf)\s{1,3}(?:-\w+\s{1,3}|[\"']%s(?:\\n)?[\"']\s)?([\"']?)([^\s\"'|]{4,}|[^\"'|\n]{4,200})\1\s{0,3}\|"
-    r"[^\n]{0,120}?(?:[-_]stdin\b|sudo\s(?:-\S+\s){0,4}-\w{0,4}S|--with-token|chpasswd|cryptsetup|passphrase-fd"
-    r"|\blogin\b|kinit|passwd\b)"
+    r"\b(?:echo|printf)\s{1,3}(?:-\w+\s{1,3}|[\"']%s(?:\\n)?[\"']\s)?([\"']?)([^\s\"'|]{4,}"
+    r"|[^\"'|\n]{4,200})\1\s{0,3}\|"
+    r"[^\n]{0,120}?(?:[-_]stdin\b|sudo\s(?:-\S+\s){0,4}-\w{0,4}S|--with-token|chpasswd"
+    r"|cryptsetup|passphrase-fd"
+    r"|\blogin\b|[ik]init|passwd\b|gpg2?\b|openssl|ansible-vault|smbpasswd|pdbedit|\bpass insert"
+    r"|secret-tool|secrets? (?:create|put|set|versions)|keepassxc|-proxy-init|myproxy|ecryptfs"
+    r"|=/dev/stdin|pass(?:word)?-file[= ]-|-file[= ]-(?:\s|$)|luks|\bsu\b|vncpasswd|htpasswd|age\b)"
 )
 _HERE = LatePattern(
-    r"(?:[-_]stdin|-S\b|--with-token|login|passwd)[^\n|]{0,80}<<<\s{0,3}([\"']?)([^\s\"']{4,})"
+    r"(?:[-_]stdin|-S\b|--with-token|login|passwd|[ik]init|cryptsetup|gpg2?)[^\n"
+    r"|]{0,80}<<<\s{0,3}([\"']?)([^\s\"']{4,})"
 )
 
 
@@ -292,6 +308,8 @@ def _beside(text: str) -> Iterator[Span]:
     for match in _PROSE.finditer(text):
         yield from _in_prose(text, match)
     for match in _TOLD.finditer(text):
+        if is_asking(match[1]) and "(" in text[match.end(1) : match.start(3)]:
+            continue
         secrecy, value = key_info(match[1]).secrecy, match[3].rstrip(".,;:")
         password = secrecy == PASSWORD or key_info(match[1]).short_password
         drawn = is_drawn(value) or _is_base64_key(value)
@@ -325,7 +343,7 @@ def _is_beside(name: str, value: str, secrecy: int) -> bool:
 def _options(text: str) -> Iterator[Span]:
     for match in _OPTION.finditer(text):
         name, value = match[1], match[3]
-        if value.startswith("-"):
+        if value.startswith("-") or _KEYWORD.match(text, match.end(1)):
             continue
         secrecy = key_info(name).secrecy if len(name) > 1 else ORDINARY
         if is_word(value) and not _NO_SENTENCE.match(text, match.end()):
@@ -336,6 +354,8 @@ def _options(text: str) -> Iterator[Span]:
             yield match.start(3) + offset, match.end(3)
 
 
+_KEYWORD = LatePattern(r"[\"']\s{0,4},\s{0,4}(?:[A-Za-z_]\w*\s?[=:]|[A-Za-z_][\w.]*[(,)])")
+"""What follows the declaration of an option: ``'--password', prompt=True``."""
 _NO_SENTENCE = LatePattern(r"[\"']?\s{0,4}(?:[-|;&\n]|\Z)")
 
 
@@ -364,7 +384,7 @@ def _in_prose(text: str, match: re.Match[str]) -> Iterator[Span]:
     if secrecy == PASSWORD or match[1].lower() == "pin":
         if is_password_like(value) or (quote and is_secret_value(value, PASSWORD)):
             yield start, start + len(value)
-    elif secrecy and (is_drawn(value) or is_secret_value(value, CREDENTIAL)):
+    elif secrecy and (is_drawn(value) or is_secret_value(value, min(secrecy, CREDENTIAL))):
         yield start, start + len(value)
 
 
@@ -437,7 +457,10 @@ def named_secrets(text: str) -> Iterator[Span]:
     yield from _assigned(text)
     if "\n" in text:
         yield from _of_services(text)
-    if " " in text or "\n" in text or "(" in text or "<" in text:
+    if any(map(text.__contains__, " \n(<{|,;\t")) or not text.isascii():
         yield from _beside(text)
         yield from _in_headers(text)
         yield from _in_code(text)
+        yield from in_code(text)
+        yield from in_lines(text)
+        yield from in_prose(text)

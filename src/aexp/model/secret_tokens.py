@@ -49,6 +49,8 @@ _TOKEN = LatePattern(
     r"|pn[ub]_[A-Za-z0-9]{36}|pscale_[a-z]+_[A-Za-z0-9_-]{32,}|fw_[A-Za-z0-9]{24}"
     r"|[sp]k_[a-f0-9]{40,}|sntry[su]_[A-Za-z0-9_+/=-]{40,}|glsa_[A-Za-z0-9]{32}_[a-fA-F0-9]{8}"
     r"|glc_[A-Za-z0-9+/=]{32,}|tskey-[a-z]+-[A-Za-z0-9-]{20,}|nfp_[A-Za-z0-9]{36}"
+    r"|(?:sq[apu]_|pul-|bk[a-z]{1,3}_|rdme_|dnkey-|trapi_|sgp_(?:[a-f0-9]{16}_)?)[a-f0-9]{40,}"
+    r"|dt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}|AQ[A-Za-z0-9+/]{38}==|SWMTKN-1-[a-z0-9-]{60,}"
     r"|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"
     r"|sk\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
     r"|1//0[A-Za-z0-9_-]{40,}"

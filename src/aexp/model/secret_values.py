@@ -26,6 +26,7 @@ __all__ = [
     "is_random",
     "is_secret_value",
     "is_setting",
+    "is_surely_drawn",
     "is_word",
 ]
 
@@ -41,8 +42,11 @@ secret and a password people write words, too.
 
 _OPAQUE = LatePattern(r"[!-;=?-~]+")  # printable, no space, no angle brackets
 _PLACEHOLDER = LatePattern(
-    r"\$(?:(?-i:[A-Z_][A-Z0-9_]*)|[a-z_]+|env:\w+|\{.*\}|\(.*)|\{.*\}|<.*>|\[.*\]|[*x.?#\u2022\u2026-]+"
+    r"\$(?:(?-i:[A-Z_][A-Z0-9_]*)|[a-z_]+|env:\w+|\{.*\}|\(.*)|\{.*\}|<.*>|\[.*\]"
+    r"|[*x.?#\u2022\u2026-]+"
     r"|%\w+%|%\(\w+\)s|%s"
+    r"|[\w-]{0,12}(?:[*\u2022]{3,}|\.{3}|\u2026)(?:[A-Za-z0-9]{0,4}"
+    r"|@.*)"  # masked, but for its ends
     r"|(?:your|insert|enter|replace|placeholder|dummy|redacted|hidden|masked|change)[a-z]*"
     r"(?:[-_ ][a-z]+)*",
     re.I | re.S,
@@ -166,6 +170,11 @@ def is_mixed(text: str) -> bool:
 def holds_drawn(text: str) -> bool:
     """Return whether ``text`` or a long piece of it was made by chance: ``local-3f9c…``."""
     return is_drawn(text) or any(map(is_drawn, _PIECE.findall(text[:400])))
+
+
+def is_surely_drawn(text: str) -> bool:
+    """Return whether chance made ``text``, and no program's author named something so."""
+    return is_drawn(text) and sum(map(str.isdigit, text)) > 1
 
 
 def is_drawn(text: str) -> bool:

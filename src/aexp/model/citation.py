@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime
 import reprlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct, field
@@ -229,6 +229,16 @@ def value_of(key: str, statepoint: Mapping[str, object], run_link: Mapping[str, 
     if key in LINK_KEYS and (run_link.get(key) is not None or key not in statepoint):
         return run_link.get(key)
     return look_up(statepoint, key)
+
+
+def values_of(
+    key: str, statepoints: Sequence[Mapping[str, object]], links: Sequence[Mapping[str, object]]
+) -> list[object]:
+    """Return what each of many runs has under a selector's key, as :func:`value_of` does."""
+    if key in LINK_KEYS:
+        pairs = zip(statepoints, links, strict=True)
+        return [value_of(key, statepoint, link) for statepoint, link in pairs]
+    return [point[key] if key in point else look_up(point, key) for point in statepoints]
 
 
 def look_up(mapping: Mapping[str, object], key: str) -> object:

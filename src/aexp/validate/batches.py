@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
-from aexp.model.citation import MISSING, look_up, value_key, value_of
+from aexp.model.citation import MISSING, look_up, value_key, values_of
 
 
 class Candidate(NamedTuple):
@@ -14,6 +15,10 @@ class Candidate(NamedTuple):
     job_id: str
     statepoint: Mapping[str, object]
     link: Mapping[str, object]
+
+
+Column: TypeAlias = Callable[[str], list[object]]
+"""Gives what each of some runs has under a selector's key, in their order."""
 
 
 class Batches:
@@ -29,21 +34,21 @@ class Batches:
     def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
         known = {candidate.job_id: candidate for candidate in candidates}
         self._members: dict[str, list[str]] = {}
-        self._look: Callable[[str], Candidate] = known.__getitem__
-        self._candidates: dict[str, list[Candidate]] = {}
-        self._by_value: dict[tuple[str, tuple[str, ...]], dict[Hashable, set[str]]] = {}
+        self._look: Callable[[Sequence[str]], Column] = lambda ids: _column(map(known.get, ids))
+        self._columns: dict[str, Column] = {}
+        self._by_value: dict[tuple[str, tuple[str, ...]], Mapping[Hashable, set[str]]] = {}
         for candidate in known.values():
             experiment = candidate.link.get("experiment_id")
             if isinstance(experiment, str) and experiment:
                 self._members.setdefault(experiment, []).append(candidate.job_id)
 
     @classmethod
-    def of(cls, members: dict[str, list[str]], look: Callable[[str], Candidate]) -> Batches:
+    def of(cls, members: dict[str, list[str]], look: Callable[[Sequence[str]], Column]) -> Batches:
         """Return the batches of runs that are looked at only when somebody asks for a value.
 
         Args:
             members: the ids of the runs of each experiment.
-            look: gives a run.
+            look: gives what runs of these ids have.
         """
         batches = cls()
         batches._members, batches._look = members, look
@@ -68,24 +73,37 @@ class Batches:
             return set().union(*(by_value.get(k, ()) for k in keys))
         return by_value.get(value_key(wanted), set())
 
-    def _values(self, experiment_id: str, path: tuple[str, ...]) -> dict[Hashable, set[str]]:
+    def _values(self, experiment_id: str, path: tuple[str, ...]) -> Mapping[Hashable, set[str]]:
         """Return the runs of an experiment by what they have at ``path``."""
         known = self._by_value.get((experiment_id, path))
         if known is None:
-            known = self._by_value[experiment_id, path] = {}
-            for c in self._runs_of(experiment_id):
-                value = value_of(path[0], c.statepoint, c.link)
-                for step in path[1:]:
-                    value = look_up(value, step) if isinstance(value, Mapping) else MISSING
-                known.setdefault(value_key(value), set()).add(c.job_id)
+            ids = self._members.get(experiment_id, [])
+            column = self._columns.get(experiment_id)
+            if column is None:
+                column = self._columns[experiment_id] = self._look(ids)
+            values = column(path[0])
+            for step in path[1:]:
+                values = [look_up(v, step) if isinstance(v, Mapping) else MISSING for v in values]
+            by_value: defaultdict[Hashable, set[str]] = defaultdict(set)
+            for key, job_id in zip(_keys(values), ids, strict=True):
+                by_value[key].add(job_id)
+            known = self._by_value[experiment_id, path] = by_value
         return known
 
-    def _runs_of(self, experiment_id: str) -> list[Candidate]:
-        known = self._candidates.get(experiment_id)
-        if known is None:
-            ids = self._members.get(experiment_id, ())
-            known = self._candidates[experiment_id] = [self._look(job_id) for job_id in ids]
-        return known
+
+_PLAIN: Final = frozenset({str, int, float})
+"""Types whose values are their own keys; of many runs nearly all values at a path are of these."""
+
+
+def _keys(values: list[object]) -> Iterable[Hashable]:
+    """Return the :func:`aexp.model.citation.value_key` of each value."""
+    return values if set(map(type, values)) <= _PLAIN else map(value_key, values)
+
+
+def _column(candidates: Iterable[Candidate | None]) -> Column:
+    runs = [candidate for candidate in candidates if candidate is not None]
+    points, links = [c.statepoint for c in runs], [c.link for c in runs]
+    return lambda key: values_of(key, points, links)
 
 
 def _leaves(

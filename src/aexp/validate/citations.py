@@ -127,7 +127,8 @@ def _judge_run(facts: Facts, finding: Finding, citation: JobCitation, run: Run) 
 
 
 def _check_batch(facts: Facts, finding: Finding, citation: BatchCitation) -> Iterator[Issue]:
-    matched = facts.batches.matching(citation.experiment_id, citation.selector)
+    batch = facts.evidence.batch(citation.experiment_id, citation.selector)
+    matched, failed, unshared = batch.runs, batch.failed, batch.unshared
     if not matched:
         yield from _missing_batch(facts, finding, citation)
         return
@@ -135,11 +136,10 @@ def _check_batch(facts: Facts, finding: Finding, citation: BatchCitation) -> Ite
     if _is_foreign(finding, citation.experiment_id) and not is_baseline(citation.options):
         message = f"{cites}, the finding is about {_own(finding)}"
         yield _about(finding, citation, "finding.other_experiment", message)
-    failed = matched & facts.failed
     if failed and not allows_failed(citation.options):
         message = f"{cites}: {len(failed)} of {_count(matched)} failed or abandoned"
         yield _about_runs(finding, citation, "finding.failed_run_cited", message, failed)
-    if unshared := matched - facts.shared:
+    if unshared:
         message = f"{cites}: {len(unshared)} of {_count(matched)} not in the ledger"
         yield _about_runs(finding, citation, "finding.unshared_run", message, unshared)
 

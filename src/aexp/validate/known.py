@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from aexp.ledger.reading import EntryHead
 from aexp.ledger.store import Ledger
-from aexp.model.packed import unpack
+from aexp.model.citation import LINK_KEYS, MISSING, value_key, values_of
+from aexp.model.packed import unpack, unpack_all, values_at
 from aexp.model.status import RETRACTED, TERMINAL_STATUSES
 from aexp.runs.links import Links
-from aexp.validate.batches import Batches, Candidate
+from aexp.validate.batches import Batches, Column
 from aexp.workspace.heads import RunHead
 
 _FAILED: Final = ("failed", "abandoned")
@@ -130,43 +132,80 @@ class Runs(Mapping[str, Run]):
         return [*(ledger.heads for ledger in self._ledgers), self._local]
 
     def evidence(self) -> Evidence:
-        """Return the runs that satisfy a citation (VAL-04)."""
-        by_link: dict[bytes, list[str]] = {}
+        """Return the runs that satisfy a citation (VAL-04). There may be a hundred thousand."""
+        by_link: defaultdict[bytes, list[str]] = defaultdict(list)
         failed: list[str] = []
-        shared: list[str] = []
-        local = self._local
+        shared: set[str] = set()
+        local, here_of = self._local, self._local.get
+        alone = set(local)
         for ledger in self._ledgers:
-            for job_id, head in ledger.heads.items():
-                if head.status not in TERMINAL_STATUSES:
-                    continue
-                shared.append(job_id)
-                if head.status in _FAILED:
-                    failed.append(job_id)
-                here = local.get(job_id)
+            heads = ledger.heads
+            others = {job_id for job_id, h in heads.items() if h.status not in TERMINAL_STATUSES}
+            ended = heads.keys() - others if others else heads.keys()
+            failed += [job_id for job_id in ended if heads[job_id].status in _FAILED]
+            for job_id in ended:
+                here = here_of(job_id)
                 own = here is not None and here.problem is None and here.link
-                _add(by_link, own or head.link, job_id)
-        for job_id, here in local.items():
+                by_link[own or heads[job_id].link].append(job_id)
+            shared |= ended
+            alone -= heads.keys()
+        for job_id in alone:
+            here = local[job_id]
             if here.problem is None and here.status in TERMINAL_STATUSES:
-                if self._entry(job_id) is not None:
-                    continue
                 if here.status in _FAILED:
                     failed.append(job_id)
-                _add(by_link, here.link, job_id)
+                by_link[here.link].append(job_id)
         members: dict[str, list[str]] = {}
         for packed, ids in by_link.items():
             experiment = self._links[packed].get("experiment_id")
             if isinstance(experiment, str) and experiment:
                 members.setdefault(experiment, []).extend(ids)
-        return Evidence(Batches.of(members, self._candidate), frozenset(failed), frozenset(shared))
+        return Evidence(Batches.of(members, self._column), frozenset(failed), frozenset(shared))
 
-    def _candidate(self, job_id: str) -> Candidate:
-        here, shared = self._local.get(job_id), self._entry(job_id)
-        head = None if shared is None else shared[0]
-        if here is None or here.problem is not None:  # evidence that is not here is in the ledger
-            assert head is not None
-            return Candidate(job_id, unpack(head.statepoint), self._links[head.link])
-        packed = here.link or (head.link if head is not None else b"")
-        return Candidate(job_id, unpack(here.statepoint) or {}, self._links[packed])
+    def _column(self, ids: Sequence[str]) -> Column:
+        """Return what runs that are evidence have under a key."""
+        here_of = self._local.get
+        points: list[bytes] = []
+        packed: list[bytes] = []
+        for job_id in ids:
+            here = here_of(job_id)
+            if here is not None and here.problem is None and here.link:
+                points.append(here.statepoint)
+                packed.append(here.link)
+                continue
+            shared = self._entry(job_id)
+            head = None if shared is None else shared[0]
+            if here is None or here.problem is not None:
+                assert head is not None  # evidence that is not here is in the ledger
+                points.append(head.statepoint)
+            else:
+                points.append(here.statepoint)
+            packed.append(b"" if head is None else head.link)
+        links = [self._links[link] for link in packed]
+        whole: list[Mapping[str, Any]] = []
+
+        def column(key: str) -> list[object]:
+            if key not in LINK_KEYS and "." not in key:
+                return values_at(key, points, MISSING)
+            if not whole:
+                whole.extend(point or {} for point in unpack_all(points))
+            return values_of(key, whole, links)
+
+        return column
+
+
+class Batch(Struct, frozen=True):
+    """What a batch citation means.
+
+    Attributes:
+        runs: the ids of its runs.
+        failed: of those that failed or were abandoned.
+        unshared: of those that the ledger has not.
+    """
+
+    runs: frozenset[str]
+    failed: frozenset[str]
+    unshared: frozenset[str]
 
 
 class Evidence(Struct, frozen=True):
@@ -181,11 +220,13 @@ class Evidence(Struct, frozen=True):
     batches: Batches = field(default_factory=lambda: Batches(()))
     failed: frozenset[str] = frozenset()
     shared: frozenset[str] = frozenset()
+    _known: dict[tuple[str, Hashable], Batch] = field(default_factory=dict)
 
-
-def _add(by_link: dict[bytes, list[str]], packed: bytes, job_id: str) -> None:
-    known = by_link.get(packed)
-    if known is None:
-        by_link[packed] = [job_id]
-    else:
-        known.append(job_id)
+    def batch(self, experiment_id: str, selector: Mapping[str, object]) -> Batch:
+        """Return what a batch citation means (VAL-04); many findings cite the same."""
+        asked = (experiment_id, value_key(selector))
+        known = self._known.get(asked)
+        if known is None:
+            runs = self.batches.matching(experiment_id, selector)
+            known = self._known[asked] = Batch(runs, runs & self.failed, runs - self.shared)
+        return known

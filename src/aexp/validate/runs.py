@@ -48,6 +48,8 @@ def check_entry_links(facts: Facts) -> list[Issue]:
             continue
         here = facts.local.get(job_id)
         if here is not None and here.problem is None and here.link:
+            if here.link == head.link:
+                continue
             both = head.link, here.link
             is_same = same.get(both)
             if is_same is None:

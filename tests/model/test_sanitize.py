@@ -554,6 +554,16 @@ _fragments = st.sampled_from(
         "requirepass ", "| password | ", ".password(\"", "Passwort: ", "net use Z: \\\\a\\b ",
         "/usr/lib/x", "GET /", " HTTP/1.1", "/home/<user>/", "file://h/home/x", "\\\\?\\C:\\x",
         "const API_KEY: &str = \"", "connect(a, 'b', '", "')  # password", "/etc/hosts", ":=",
+        "<name>", "</name>", "<value>", "api_key</name><value>", "variable \"db_password\" {\n",
+        "  default = \"", "[admins]\nkim = ", "the password again?\n[14:03] Bo: ",
+        "user/password: a / ",
+        "Unseal Key 3: ", "PIN is 952183", "WIFI:S:a;P:", ";;", "echo 'q8Zr1LmX' > .netrc",
+        "MPRester('",
+        "')", "--user=kim:", "psk=\"", "; user_session=", "PRAGMA key = '",
+        "secret-key ascii-text ",
+        "https://x.org/a?apikey=", "%3BPWD%3D", "\\/home\\/ada", "//nas01/a/b", "file://nas01/a/b",
+        "DEPLOY_TOKEN ?= ", "-Key '", "1 SHA1 HEX:", "set db_password {", "}", "Kw\u00f6",
+        "\u4ee4\u724c\uff1a",
         "Authorization: token ", "<password>", "name: api_key, value: ", "key", ", ", "(", "{",
     ]
 )  # fmt: skip
@@ -563,11 +573,31 @@ _words = st.sampled_from(
         "sshpass", "wandb", "redis-cli", "-a", "-p", "-u",
         "-pq8Zr1LmX", "-p<redacted:path>", "kim:q8Zr1LmX", "--user", "--token",
         "-token", "q8Zr1LmX0pTyW2vB", HEX40, "x",
+        "authorize", "set-credentials", "ipmitool", "password", "/RP", "schtasks", "login",
+        "cloudflared",
         "X-Api-Key", "Authorization", "-Infinity", "-1", "htpasswd", "-b", REDACTED_SECRET, "runs",
     ]
 )  # fmt: skip
 _beside = st.dictionaries(
-    st.sampled_from(["name", "key", "value", "kty", "k", "d", "user", "pass", "pw", "header"]),
+    st.sampled_from(
+        [
+            *(
+                "name",
+                "key",
+                "value",
+                "kty",
+                "k",
+                "d",
+                "user",
+                "pass",
+                "pw",
+                "header",
+                "ssid",
+                "psk",
+            ),
+            *("default", "users", "pat", "encrypt", "routing_key"),
+        ]
+    ),
     st.sampled_from(["api_key", "DB_PASSWORD", "oct", "q8Zr1LmX0pTyW2vB", "hunter22", "kim", "lr"]),
 )
 _texts = st.one_of(
@@ -616,6 +646,9 @@ def test_every_reported_pointer_leads_to_a_placeholder_or_a_clean_url(value: Any
 @example(["--api-key", "q7Zk2PvX9bLm4TnR"])
 @example({"username": "kim", "key": "0f1e2d3c4b5a69788796a5b4c3d2e1f0"})
 @example({"user": "kim", "pass": "hunter22"})
+@example({"RegisteredUsers": {"kim": "q8Zr1LmX-pTy"}})
+@example({"ssid": "lab", "psk": "Meadow_Raven_693"})
+@example({"name": "db_password", "default": "Saffron1993"})
 @example({"a": 'quote " and token=q7Zk2PvX9bLm4TnR'})
 @example({"statepoint": {"lr": 0.1, "name": "resnet"}, "ended_at": "2026-01-01T00:00:00.5Z"})
 def test_the_quick_look_never_clears_what_the_full_one_condemns(value: Any) -> None:
@@ -654,6 +687,17 @@ def test_the_quick_look_clears_an_ordinary_entry() -> None:
         "connect(a, 'b', ", "'x') # ", "requirepass ", "<td>password</td>", "\\n/usr/", " /usr/lib",
         "user a\t", "# password\n", '"--password", default=', " \u00e9", "GET /a", "/users/{id}",
         "file://h/home/", "C:\\Windows ", "vault put a=b ", "set password ", "createUser a MD5 ",
+        "<name>a</name>", "<a key='b'>", "<password><value>", "variable \"a\" {\n", "api_key:\n ",
+        "[admins]\n",
+        "[admins]\na = b\n", " key 0 abcdef\n", "1 SHA1 HEX:", "password?\n", "user/password: a ",
+        "Unseal Key 3 ",
+        "PIN for the ", "WIFI:a", "WIFI:S:a;", "ssid\n", "ssid psk ", "a\tTRUE\t/\t",
+        "a_session=b; ", "a=b; ",
+        "echo a > ", "printf '%s' 'a ", "PRAGMA key ", "api_key {", "api_key = [[", "--user=a:",
+        "sh <(a) ", "| sh ",
+        "-k a", "A('a", "A(", "a('b', 'c', ", "authorize a ", "set-credentials ", "\\/home",
+        "//nas/", "//a.lan/b",
+        "file://nas1/", "%3Btoken%3D", "name: password\n", "\u30ad\u30fc ", "password ascii-text ",
         "Passwort \u00ab ", "assword send ", "\n|a", "/home/<a>",
     ],
 )  # fmt: skip

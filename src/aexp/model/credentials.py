@@ -19,6 +19,7 @@ from aexp.model.secret_tokens import redact_keys, redact_tokens
 from aexp.model.secret_values import (
     CREDENTIAL,
     LIKELY,
+    LISTED,
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
@@ -32,6 +33,7 @@ __all__ = [
     "HOLDS_PATH",
     "IN_FILE",
     "LIKELY",
+    "LISTED",
     "MAY_HOLD_PATH",
     "MINIMUM_SECRET",
     "NO_PATH",

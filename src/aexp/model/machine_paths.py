@@ -50,7 +50,7 @@ _TOP = (
     r"|eos(?=/(?:user|home|project|experiment|cms|atlas|lhcb|alice|theory)/)|pnfs|dpm|castor"
     r"|jobfs|hkfs|rds|dcache|panfs|isilon|weka|gluster(?:fs)?|orangefs|moosefs"
     r"|zfs|zpool|netapp|hpc(?:fs|work|home|data|group)?|nvme|stornext|user_?data|ccs|ihome|ifs"
-    r"|volume"
+    r"|volume|groups(?=(?:/[\w.-]+){3})"
     r"|cygdrive|jail|exports|mounts?|nearline|localdisk|localstorage)"
     r"\d{0,3}"
 )
@@ -78,7 +78,10 @@ _NO_PLACE = (  # the address of a service, a group of a NeXus file, the new name
 _UNKNOWN = (
     r"(?:(?<![\w.~$%})\]*/\\^>@#-])(?<!\bdbfs:)|(?<=file://))"
     rf"{_NO_PLACE}/{_POINTER}"
-    r"(?!(?:api|openapi|rpc|rest|graphql|oauth2?|v\d+"
+    r"(?![A-Z0-9][\w-]+/[\w.-]+/[A-Z-]*(?:AOD|AODSIM|RAW|RECO|SIM|DIGI|LHE|GEN|USER|DST"
+    r"|NTUP\w*)\b(?!/))"
+    r"(?!org/(?:freedesktop|gnome|kde|bluez|mpris|ofono)/)"
+    r"(?!(?:apis?|openapi|rpc|rest|graphql|oauth2?|v\d+"
     r"|statepoint|params|metrics|environment|replicates|run_link|tracker|attachments|error"
     r")/)[A-Za-z][\w-]+"
     r"(?:(?:/[\w.@+%~-]+){2,}+(?!:=)|/[\w.@+%~-]*\w\.[A-Za-z]\w{0,4}(?![\w/]))/?"
@@ -102,6 +105,19 @@ _UNC = (
     r"|\\{4}[A-Za-z][\w.$-]+\\{1,4})[^\s\\\"'<>|,;:*?]"
 )
 _ESCAPED = r"%2F(?:home|Users|root|mnt|scratch|data)%2F[\w.%-]*"
+_SLASHED = (  # with the slashes of JSON or of sed
+    r"(?<![\w\\.])\\/(?:home|homes|Users|root|scratch|mnt|media|gpfs\w*|lustre\w*|tmp|var|srv"
+    r"|nfs|work"
+    r"|data\d?|opt|project)(?:\\/[\w.@+~-]+)+"
+)
+_FORWARD = (  # a share of Windows with slashes, on a server with a local or a telling name
+    r"(?:(?<![\w:/.\\*-])|(?<=file:))//(?:[\w-]{1,63}\.(?:[\w-]+\.)*(?:lan|local|localdomain"
+    r"|internal|intranet"
+    r"|intra|corp|private|home|ad)|\d{1,3}(?:\.\d{1,3}){3}"
+    r"|(?:nas|srv|smb|cifs|filer|fileserver|storage|isilon|netapp|samba"
+    r"|fs)\w{0,3}(?:-\w{1,20}){0,3}"
+    r"(?:\.[\w-]+){0,4})/[\w.$~-]+(?:/[\w.$@+~%-]+)*+/?"
+)
 _WINDOWS = rf"{_LONG}{_WINDOWS_TAIL}|(?:{_DRIVE}|{_UNC}){_WINDOWS_TAIL}"
 
 # --- what every machine has, and what is no place of a machine ------------------------------------
@@ -118,7 +134,8 @@ _DEVICE = (  # but those of disks and of serial numbers, and what lies in the sh
 )
 _KERNEL = (
     r"proc(?:/(?!\d+(?![\w.-]))[\w.-]++)*+/?"
-    r"|sys(?!/fs/cgroup/\w)(?:/[\w.-]++(?::[\w.-]++)*+)*+/?"
+    r"|sys(?!/fs/cgroup/[\w-]+(?:/[\w.-]*[^\w./]|[\w.-]*/[\w.-]+/|\.slice"
+    r"|\.scope))(?:/[\w.-]++(?::[\w.-]++)*+)*+/?"
 )
 _SYSTEM = (
     rf"{_LEAD}{_NOBODY}/(?:(?:usr/(?:local/)?)?s?bin(?:/[\w.+-]*+)?(?!/)|{_DEVICE}|{_KERNEL}"
@@ -185,7 +202,10 @@ _SAYS_INNER = LatePattern(
 
 # --- addresses with a place on a machine in them --------------------------------------------------
 
-_SHARED = r"(?:smb|cifs|nfs\d?|afp)://\w[^\s/\"'<>]*(?P<share>/+(?=[\w.~%$-])[^\s\"'<>,;|]*)"
+_SHARED = (
+    r"(?:(?:smb|cifs|nfs\d?|afp)://|file://(?!localhost/)(?=[\w-]*\d[\w-]*/"
+    r"|[\w-]+(?:\.[\w-]+)+/))\w[^\s/\"'<>]*(?P<share>/+(?=[\w.~%$-])[^\s\"'<>,;|]*)"
+)
 _TO_FILE = (
     r"(?P<far>/+(?=(?:home|homes|Users|root|export|scratch|gpfs|lustre|afs|mnt|media|srv|nfs|nas"
     r"|tmp"
@@ -200,10 +220,12 @@ _FAR = (
     r"|git\+ssh|svn\+ssh|sshfs|fish|vscode-remote|vscode|ftps?)://[^\s/\"'<>]*)"
     rf"{_TO_FILE})"
 )
-_PATHS = rf"{_SAFE}|{_KNOWN}|{_UNKNOWN}|{_SHORT}|{_WINDOWS}|{_ESCAPED}"
+_PATHS = rf"{_SAFE}|{_KNOWN}|{_UNKNOWN}|{_SHORT}|{_WINDOWS}|{_SLASHED}|{_FORWARD}|{_ESCAPED}"
 _PATH = LatePattern(_PATHS)
-_KNOWN_PATH = LatePattern(rf"{_SAFE}|{_KNOWN}|{_WINDOWS}|{_ESCAPED}")
-_INNER_PATH = LatePattern(rf"{_SAFE}|{_KNOWN}|{_WITH_FILE}|{_WINDOWS}|{_ESCAPED}")
+_KNOWN_PATH = LatePattern(rf"{_SAFE}|{_KNOWN}|{_WINDOWS}|{_SLASHED}|{_FORWARD}|{_ESCAPED}")
+_INNER_PATH = LatePattern(
+    rf"{_SAFE}|{_KNOWN}|{_WITH_FILE}|{_WINDOWS}|{_SLASHED}|{_FORWARD}|{_ESCAPED}"
+)
 _URL_OR_PATH = LatePattern(
     rf"{_FAR}|(?P<url>(?<![A-Za-z0-9+.-])(?!file:)[A-Za-z][A-Za-z0-9+.-]{{0,20}}://(?!/)"
     rf"(?:(?![=,;:]/{_TOP}/|[=,;][A-Za-z]:[\\/]|%2F(?:home|Users|root|mnt|scratch|data)%2F)"

@@ -22,6 +22,7 @@ from aexp.model.credentials import (
     HOLDS_PATH,
     IN_FILE,
     LIKELY,
+    LISTED,
     MAY_HOLD_PATH,
     MINIMUM_SECRET,
     NO_PATH,
@@ -126,7 +127,7 @@ def _plain_string(raw: bytes) -> bool:
         return True
     if text[0] == "-" and text != "-Infinity":
         return False  # what stands beside it has to be looked at
-    if text in _TELLING_ALONE or key_info(text).secrecy or is_tool(text):
+    if text in _TELLING_ALONE or _bare(text) in _GROUPS or key_info(text).secrecy or is_tool(text):
         return False
     return not any(kind != "path" for kind in _examine(text, ORDINARY, MAY_HOLD_PATH, None)[1])
 
@@ -176,7 +177,7 @@ class _Cleaner:
         kind = type(value)
         if kind is str:
             return self._text(value, pointer, secrecy, holds_path)
-        if secrecy == LIKELY:  # a password is no group of settings
+        if secrecy in (LIKELY, LISTED):  # a password is no group of settings
             secrecy = ORDINARY
         if kind is dict:
             return self._mapping(value, pointer, secrecy)
@@ -224,7 +225,11 @@ class _Cleaner:
             if kind is str and not inner and not info.holds_path and _HARMLESS.fullmatch(item):
                 clean[key] = item
                 continue
-            clean[key] = self._value(item, f"{pointer}/{_escape(key)}", inner, info.holds_path)
+            here = f"{pointer}/{_escape(key)}"
+            if kind is dict and not inner and _bare(key) in _GROUPS:
+                clean[key] = self._mapping(item, here, LISTED)
+                continue
+            clean[key] = self._value(item, here, inner, info.holds_path)
         for key in sorted(renamed):
             self._add_renamed(clean, key, value[key], pointer, secrecy)
         return clean
@@ -327,7 +332,17 @@ _KEY_TYPE = "kty"
 _KEY_PARTS = ("d", "p", "q", "dp", "dq", "qi", "k")
 _BARE_KEYS = frozenset(("key", "Key", "KEY"))
 _TELLING_ALONE = frozenset((_KEY_TYPE, *_BARE_KEYS))
-_TELLING = frozenset(("value", "pass", "pw", *_TELLING_ALONE))
+_VALUES = ("value", "default", "val", "content")
+_NAMES = ("name", "key", "variable", "header", "parameter", "option", "field", "label")
+_SHARED_KEYS = ("psk", "PSK", "Psk")
+_GROUPS = frozenset(
+    (
+        *("users", "admins", "accounts", "logins", "passwords", "registeredusers", "basicauth"),
+        *("basicauthusers", "httpusers", "authusers", "authorizedusers", "htpasswd"),
+    )
+)
+"""Names of groups with a password under each user, without underscores."""
+_TELLING = frozenset((*_VALUES, *_SHARED_KEYS, "pass", "pw", *_TELLING_ALONE))
 _NOTHING: dict[str, int] = {}
 _USERS = frozenset(("user", "username", "login", "email", "account", "uid", "usr", "name", "host"))
 _LOGINS = frozenset(
@@ -341,10 +356,13 @@ def _beside(value: dict[str, Json]) -> dict[str, int]:
     if _TELLING.isdisjoint(value):
         return _NOTHING
     secrecy: dict[str, int] = {}
-    if "value" in value:
-        for key in ("name", "key", "variable", "header"):
-            if isinstance(name := value.get(key), str):
-                secrecy["value"] = key_info(name).secrecy
+    for told in _VALUES:
+        for key in _NAMES if told in value else ():
+            if isinstance(name := value.get(key), str) and key_info(name).secrecy:
+                secrecy[told] = key_info(name).secrecy
+    for key in _SHARED_KEYS:
+        if key in value and not {"ssid", "SSID", "essid"}.isdisjoint(value):
+            secrecy[key] = PASSWORD
     if _KEY_TYPE in value:
         secrecy |= dict.fromkeys(_KEY_PARTS, CREDENTIAL)
     for key in ("pass", "pw"):

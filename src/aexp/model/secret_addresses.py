@@ -24,7 +24,8 @@ _USERINFO = LatePattern(
 )
 _LOGIN_ONLY_SCHEMES = ("ssh://", "git+ssh://", "sftp://", "rsync://", "svn+ssh://")
 _BARE_LOGIN = LatePattern(
-    r"(?<![\w/:.@+-])(?!(?:mailto|xmpp|sips?|acct|git|urn|cid|mid|e?mail|to|from|b?cc|author|contact|user"
+    r"(?<![\w/:.@+-])(?!(?:mailto|xmpp|sips?|acct|git|urn|cid|mid|e?mail|to|from|b?cc|author"
+    r"|contact|user"
     r"|maintainer|owner|docker|by):)[A-Za-z0-9_.+-]{1,40}:([^\s@/:\"'<>]{6,80})@"
     r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+:\d{2,5})",
     re.I,

@@ -27,7 +27,7 @@ from aexp.model.secret_values import (
 
 __all__ = ["in_code", "is_asking"]
 
-_QUOTED = r"(?:u8|br?|[rRLuUbBf@$])?\#?\\?([\"'`])"
+_QUOTED = r"(?:u8|br?|[rRLuUbBf@$])?\#?\\?(?:\"\"(?=\")|''(?='))?([\"'`])"
 """The beginning of a text: with a prefix of Rust, C++, C#, Python."""
 _VALUE = r"([^\"'`\n]{6,400})"
 _TYPED = LatePattern(  # const API_KEY: &str = "…"; val apiKey: String = "…"; var token string = "…"
@@ -41,7 +41,7 @@ _TYPED = LatePattern(  # const API_KEY: &str = "…"; val apiKey: String = "…"
 _CALLED = LatePattern(  # .password("…"), std::string apiKey{"…"}, set_token('…'), apiKey("…")
     r"(?<![A-Za-z0-9_])([A-Za-z_][A-Za-z0-9_]{1,60})(?:\[\w{0,12}\])?!?\s?"
     rf"[({{]\s{{0,4}}(?:Some\(|new \w{{1,20}}\(|String::from\()?{_QUOTED}{_VALUE}\2"
-    r"(?:\.\w{1,20}\(\))?\s{0,4}[)}]"
+    r"(?:\.\w{1,20}\(\))?\s{0,4}[),}]"
 )
 _DEFINED = LatePattern(  # (defvar my-password "…"), set api_key "…", @api_key "…", global key "…"
     r"(?:\((?:def\w{0,9}|set[qf]?|define)\s{1,3}|^\s{0,12}(?:set|global|local|@|const"
@@ -156,8 +156,9 @@ _CONNECT_CALL = LatePattern(  # the password is the third, or the second: SOURCE
 _USERPWD = LatePattern(r"(?:USERPWD|userpwd)\W{1,6}[\"'][^\"':\n]{1,60}:([^\"'\n]{4,200})[\"']")
 _ARGUMENTS = LatePattern(r"(?:[^()\n]|\([^()\n]{0,200}\)){1,300}")
 _LITERAL = LatePattern(
-    r"\s*(?:[A-Za-z:]{1,16}\()?(?:u8|[rRLubf@$])?([\"'`])([^\"'`\n]{1,200})\1\)?"
-    r"(?:\.\w{1,20}\(\))?\s*"
+    r"\s*(?:/\*[^*]{0,60}\*/\s*)?(?:[A-Za-z:]{1,16}\()?(?:u8"
+    r"|[rRLubf@$])?([\"'`])([^\"'`\n]{1,200})\1\)?"
+    r"(?:\.\w{1,20}\(\))?\s*(?:/\*[^*]{0,60}\*/\s*)?"
 )
 _HOST_OR_FILE = LatePattern(
     r"[\w-]+(?:\.[A-Za-z][\w-]*)+(?::\d+)?/?|[\w.-]+:\d+|[A-Za-z]{1,12}[-_]?\d{1,3}"

@@ -25,6 +25,7 @@ from aexp.model.secret_values import (
     REDACTED_SECRET,
     holds_drawn,
     is_drawn,
+    is_mixed,
     is_password_like,
     is_placeholder,
     is_random,
@@ -37,13 +38,14 @@ _WITHOUT_OPTIONS = (
     "login", "logon", "sign", "token", "auth", "configure", "rclone", "rabbit", "wpa_", "mc ",
     "sql", "expdp", "impdp", "convertto", "/p:", "net ", "iinit", "redis", "vault", "pass", "set",
     "db2", "chamber", "consul", "etcdctl", "radtest", "smbclient", "ansible", "travis", "nmcli",
-    "bw ", "pdftk", "iadmin", "cpw", "ank", "ktpass", "/pass", "/rp", "signtool", "doveadm",
+    "authorize", "set-cred", "set_cred", "cloudflared", "kinit", "bw ", "pdftk", "iadmin", "cpw",
+    "ank", "ktpass", "/pass", "/rp", "signtool", "doveadm",
 )  # fmt: skip
 _NAMES = frozenset(TOOLS)
 _WORD = LatePattern(r"[a-z0-9][a-z0-9_-]+")
 _STATEMENT = LatePattern(r"[\n;|]|&&")
 _ARGUMENT = LatePattern(
-    r"(?:--?[\w-]+=?[\"'](?=[^\s\"']))?[^\s\"'`,;|\[\]()]+(?:,[^\s\"'`,;|\[\]()]+)*"
+    r"(?:(?:--?[\w-]+=?|/\w{1,12}:)[\"'](?=[^\s\"']))?[^\s\"'`,;|\[\]()]+(?:,[^\s\"'`,;|\[\]()]+)*"
 )
 _LONG_NAME = LatePattern(r"(?:ass|aram|ort|rint|roto)\w*")
 """What follows ``-p`` when it is the beginning of a name, as in ``-port``."""
@@ -88,12 +90,14 @@ def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _of_tool(tool: Tool, words: Sequence[str]) -> Iterator[tuple[int, int]]:
     for at, word in enumerate(words):
         before = words[at - 1] if at else ""
+        if before[:1] == "/":  # of Windows
+            before = before.lower()
         if before in tool.apart and _counts(word, tool):
             yield at, 0
         elif before in tool.logins and at:
             yield from _of_login(tool.sign, word, at, 0)
         elif tool is ORACLE:
-            if word.count("/") == 1:
+            if "/" in word.partition("@")[0]:
                 yield from _of_login("/", word, at, 0)
         elif word.startswith(("-", "/p:")):
             yield from _of_attached(tool, word, at)
@@ -154,7 +158,7 @@ def _is_likely(word: str) -> bool:
 
 
 _NAME_OF_HOST = LatePattern(
-    r"[\w-]+(?:\.[A-Za-z][\w-]*)+(?::\d+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[\w-]+:\d+"
+    r"(?:[\w-]+/)?[\w-]+(?:\.[A-Za-z][\w-]*)+(?::\d+)?|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|[\w-]+:\d+"
 )
 _NAME_AND_NUMBER = LatePattern(r"[a-z]+[-_]?\d{1,2}|[a-z]+(?:-[a-z0-9]+)+")
 
@@ -227,7 +231,7 @@ def _counts(word: str, tool: Tool) -> bool:
     if REDACTED_SECRET in word or word.startswith(("/", "~/", "./", "@")):
         return False
     if tool.likely:
-        return is_drawn(word) or _is_likely(word)
+        return is_drawn(word) or _is_likely(word) or is_mixed(word)
     if not tool.strict:
         return True
     return is_drawn(word) or (len(word) >= 12 and is_random(word))

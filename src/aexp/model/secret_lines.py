@@ -16,6 +16,7 @@ from aexp.model.secret_values import (
     PASSWORD,
     REDACTED_SECRET,
     SIBLING,
+    is_made,
     is_mixed,
     is_password_like,
     is_placeholder,
@@ -34,9 +35,13 @@ _DIRECTIVE = LatePattern(  # a setting that nothing but a password follows
     r"|pre-shared-key|shared-secret|storepass|defAuthPassphrase|defPrivPassphrase|smtp_password"
     r"|(?:enable|line)[ \t]{1,4}(?:password|secret)(?:[ \t]{1,4}\d)?|SetEnv["
     r" \t]{1,4}\w{1,40}PASS\w{0,6}"
-    r"|user(?:name)?[ \t]{1,4}\S{1,60}[ \t]{1,4}(?:(?:insecure-)?password|secret)(?:[ \t]{1,4}\d)?"
+    r"|user(?:name)?[ \t]{1,4}\S{1,60}[ \t]{1,4}"
+    r"(?:[a-z-]{1,16}[ \t]\S{1,16}[ \t]{1,4}){0,2}(?:(?:insecure-)?password"
+    r"|secret)(?:[ \t]{1,4}\d)?"
     r"|(?:tacacs|radius)-server[ \t]{1,4}key(?:[ \t]{1,4}\d)?)"
-    r"[ \t]{1,20}([\"']?)(?!\d[ \t])([^\s\"';]{4,200})\1",
+    r"(?:[ \t]{1,4}(?:--?[a-z-]{2,20}|ascii-text|hexadecimal|plain-?text|clear-?text|local"
+    r"|remote)){0,3}"
+    r"[ \t]{1,20}([\"']?)(?!\d[ \t]|--)([^\s\"';]{4,200})\1",
     re.M | re.I,
 )
 _NAMED = LatePattern(  # password S3cret!, alone on its line or at its end
@@ -148,6 +153,8 @@ def _tables(text: str) -> Iterator[tuple[int, int]]:
             if secrecy and _told(match[2], secrecy):
                 yield match.span(2)
     start, head, head_sign = 0, {}, ""
+    if " & " in text:  # the rows of LaTeX may stand in one line
+        text = text.replace("\\\\", "\n\n")
     for number, line in enumerate(text.split("\n", _MOST_LINES)[:_MOST_LINES]):
         sign = _sign_of(line)
         if sign:
@@ -189,8 +196,14 @@ def _row(
         beside = names.get(at - 1, ORDINARY) if sign in _OF_TABLES or len(cells) == 2 else ORDINARY
         secrecy = head.get(at, ORDINARY) or beside
         value = _VALUE_IN_CELL.fullmatch(cell) if secrecy else None
-        if value is not None and _told(value[1], secrecy) and not _CODE.search(value[1]):
+        if value is not None and _is_in_cell(value[1], secrecy) and not _CODE.search(value[1]):
             yield start + value.start(1), start + value.end(1)
+
+
+def _is_in_cell(value: str, secrecy: int) -> bool:
+    return _told(value, secrecy) or (
+        secrecy == PASSWORD and is_made(value) and ";" not in value and value.count("=") < 2
+    )
 
 
 _CODE = LatePattern(r"[()\[\]{}\"'<>]|\A[A-Z][A-Z0-9_]*\Z")

@@ -23,7 +23,8 @@ _CREDENTIAL_WORDS = words_of(
     "secret secrets apikey apikeys token credential credentials creds auth authorization bearer "
     "jwt cookie cookies accesskey secretkey privatekey authtoken accesstoken apitoken "
     "refreshtoken clientsecret connectionstring pat pass pw psk presharedkey authkey sas otp "
-    "totp csrf xsrf jsessionid phpsessid sessionid sessid webhooksecret licensekey apppassword"
+    "totp authz setcookie csrf xsrf jsessionid phpsessid sessionid sessid webhooksecret "
+    "licensekey apppassword"
 )
 _PASSWORD_WORDS = words_of(
     "password passwords passwd pwd passphrase passcode pswd psw passw pword userpass passin "
@@ -40,7 +41,7 @@ _PASSWORD_OWNERS = words_of(
     "bind mqtt pgp gpg zip archive bot app webdav dav become sasl minio jenkins nexus artifactory "
     "jupyter grafana keycloak oracle mssql clickhouse influx influxdb jira svn rsync s3 remote sa "
     "superuser guest web site server unlock wlan hotspot ipmi bmc idrac ilo snmp radius kerberos "
-    "krb krb5 tls ssl pkcs12 p12 jks truststore client pki"
+    "unseal krb krb5 tls ssl pkcs12 p12 jks truststore client pki"
 )
 _NO_PASSWORD_OWNERS = words_of(
     "forward backward backwards back fwd bwd fw bw one two three four five single double dual "
@@ -59,7 +60,7 @@ _NO_PASSWORD_OWNERS = words_of(
 """What stands before ``pass`` or ``pw`` when it goes over something, and is no password."""
 _NO_KEY_OWNERS = words_of(
     "sort cache public pub partition primary foreign join group label batch object row column dict "
-    "lookup routing hash shard message event merge dedup idempotency experiment run dataset model "
+    "lookup hash shard message event merge dedup idempotency experiment run dataset model "
     "artifact project step item node trial sweep issue job task build study record sample entity "
     "host known fingerprint checksum digest commit id content etag file image layer param metric "
     "state seed rng random order index search query filter map json yaml config setting data store "
@@ -79,7 +80,8 @@ _KEY_OWNERS = words_of(
     "runpod modal roboflow elevenlabs deepgram assemblyai stability gemini bedrock xai "
     "openrouter nvidia ngc vast lambda cerebras mapbox algolia mailgun mailchimp postmark "
     "sentry grafana newrelic pagerduty opsgenie cloudflare digitalocean heroku render netlify "
-    "vercel supabase firebase weaviate milvus zilliz elastic labelbox vault client"
+    "unseal recovery galaxy vercel supabase firebase weaviate milvus zilliz elastic "
+    "labelbox vault client"
 )
 _TOKEN_OWNERS = words_of("api access auth refresh bearer session id personal")
 _VOCABULARY = words_of(
@@ -89,7 +91,7 @@ _VOCABULARY = words_of(
 """What stands before ``token`` when it is a token of a vocabulary and not a credential."""
 _FORMS = words_of(
     "data value val b64 base64 encoded plain plaintext string str raw old new prod production "
-    "dev staging test backup primary secondary default current prev previous live"
+    "dev staging test backup primary secondary default current prev previous live header headers"
 )
 """What is added to a name without changing what it is the name of: ``client-key-data``."""
 _SIGNERS = words_of("amz goog oss cos obs bce tos ms q")
@@ -108,8 +110,11 @@ _ROUTE_KEY = words_of(
     "topic topics route routes endpoint endpoints xpath remap remaps remapping remappings redfish"
 )
 _IN_FILE_KEY = words_of(
-    "hdf5 h5 hdf zarr netcdf netcdf4 nc nc4 nexus nxs nxdl nxpath cdf nwb h5ad adios asdf n5 h5py"
+    "hdf5 h5 hdf zarr netcdf netcdf4 nc nc4 nexus nxs nxdl nxpath cdf nwb h5ad adios asdf n5 h5py "
+    "nx ncgroup mqtt dbus etcd znode zookeeper das"
 )
+_IN_FILE_ALONE = words_of("group variable")
+"""These mean a place in a file only as the whole key."""
 NO_PATH, IN_FILE, MAY_HOLD_PATH, HOLDS_PATH = -2, -1, 0, 1
 """Whether the value under a key is a place on a disk, judged by the key.
 
@@ -140,6 +145,8 @@ def key_info(key: str) -> KeyInfo:
     if key.startswith("-D") and key[2:3].islower():  # a property of a tool of Java
         key = key[2:]
     plain = key[-200:] if key.isascii() else _without_accents(key[-200:])
+    if plain.count(".") > 2 and (of_host := _OF_HOST.match(plain)) is not None:
+        plain = of_host[1]
     words = [word.lower() for word in _WORD_BREAK.split(plain) if word]
     return KeyInfo(
         secrecy=_secrecy(words) or _secrecy_of_variable(key, words),
@@ -156,12 +163,16 @@ def _without_accents(text: str) -> str:
     )
 
 
+_OF_HOST = re.compile(  # fs.azure.account.key.lab.dfs.core.windows.net
+    r"(.*[._](?:key|secret|sas|token|password|credentials?))"
+    r"\.(?:[\w-]+\.){1,6}(?:net|com|org|io|cn|de|eu|fr|uk|us|jp|local|lan|internal)\Z"
+)
 _LETTERS = {ord("\u0142"): "l", ord("\u0131"): "i", ord("\u00f8"): "o", ord("\u00df"): "ss"}
 
 
 def _secrecy_of_variable(key: str, words: list[str]) -> int:
     """Return how secret the value of ``PMG_MAPI_KEY`` is: it is a secret when chance made it."""
-    if len(words) < 2 or words[-1] != "key" or not key.isupper():
+    if len(words) < 2 or words[-1] != "key":
         return ORDINARY
     return ORDINARY if _NO_KEY_OWNERS.intersection(words) else SIBLING
 
@@ -171,7 +182,7 @@ def _holds_path(words: list[str]) -> int:
         return MAY_HOLD_PATH
     if words[-1] in _ROUTE_KEY:
         return NO_PATH
-    if _IN_FILE_KEY.intersection(words):
+    if _IN_FILE_KEY.intersection(words) or (len(words) == 1 and words[0] in _IN_FILE_ALONE):
         return IN_FILE
     named = re.search(_PATH_KEY.pattern + r"\Z", words[-1]) is not None
     return HOLDS_PATH if named and not _NO_PATH_KEY.intersection(words) else MAY_HOLD_PATH
@@ -195,8 +206,12 @@ def _secrecy(words: list[str]) -> int:
         return PASSWORD
     if last in ("phrase", "word") and before in ("pass", "seed", "recovery"):
         return PASSWORD
-    if last == "token" and before in _VOCABULARY:
-        return ORDINARY
+    if last == "token" and before in _VOCABULARY:  # some are services: BOUNDARY_TOKEN
+        return SIBLING
+    if words == ["pat"]:  # a pattern, or the token of a person
+        return SIBLING
+    if words == ["encrypt"]:  # the key of a gossip protocol, or whether to do it
+        return SIBLING
     if last == "secret":
         return SECRET
     if words[-2:] == ["secret", "id"]:  # of HashiCorp's vault; AWS gives this name to a name

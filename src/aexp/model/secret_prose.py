@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_values import (
     REDACTED_SECRET,
+    holds_drawn,
     is_password_like,
     is_placeholder,
     is_surely_drawn,
@@ -22,6 +23,10 @@ STEMS_OF_LANGUAGES = (
     "slapta\u017eod",
     "contrasinal", "contrasenya", "\u043f\u0430\u0440\u043e\u043b",
     "\u03ba\u03c9\u03b4\u03b9\u03ba",
+    "\u4ee4\u724c", "\u5bc6\u94a5", "\u79d8\u94a5", "\u91d1\u9470", "\u30ad\u30fc",
+    "\u30c8\u30fc\u30af\u30f3",
+    "\ud1a0\ud070", "\u0442\u043e\u043a\u0435\u043d", "\u043a\u043b\u044e\u0447", "\u53e3\u4ee4",
+    "\u6697\u8a3c", "\uc554\ud638", "klucz", "nyckel", "avain",
     "\u5bc6\u7801", "\u5bc6\u78bc", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638",
 )  # fmt: skip
 """In small letters: a text that holds none of them tells no password in these languages."""
@@ -51,7 +56,11 @@ _KEYS = (  # of these only what chance made
     r"|chiave(?: api| segreta)?|chave(?: (?:de )?api| secreta)?|clave(?: (?:de )?api| secreta)"
     r"|token|sleutel"
     r"|nyckel|n\u00f8gle|klucz|kl\u00ed\u010d|avain|kulcs|\u043a\u043b\u044e\u0447|api[- ]?key"
-    r"|gettone|ficha)"
+    r"|gettone|ficha|(?:api|\u8bbf\u95ee|\u8a2a\u554f)?[ _-]?(?:\u4ee4\u724c|\u5bc6\u94a5"
+    r"|\u79d8\u94a5|\u91d1\u9470"
+    r"|\u30ad\u30fc|\u30c8\u30fc\u30af\u30f3|\ud1a0\ud070|\ud0a4|\u043a\u043b\u044e\u0447)"
+    r"|\u0442\u043e\u043a\u0435\u043d\w?"
+    r"|\u03ba\u03bb\u03b5\u03b9\u03b4\u03af)"
 )
 _OPEN = r"[\"'`*\u201c\u201d\u201e\u201a\u2018\u2019\u00ab\u00bb\u2039\u203a\u300c\u300e(\[]"
 _CLOSE = r"\"'`*\u201c\u201d\u2018\u2019\u00ab\u00bb\u2039\u203a\u300d\u300f"
@@ -64,22 +73,28 @@ _IS = (
     r"|\u306f|\ub294|\uc740|olarak|con|mit|avec|com|met|med|z|with|using|en|como|come|comme|als|som"
     r"|jako|reads|remains)"
 )
-_WORD = LatePattern(rf"(?<![\w-])(?:{_WORDS}|({_KEYS}))(?![A-Za-z_])", re.I)
+_WORD = LatePattern(
+    rf"(?:(?<![\w-])|(?<=[\u3000-\u9fff\uac00-\ud7a3]))(?:{_WORDS}|({_KEYS}))(?![A-Za-z_])", re.I
+)
 _SENTENCE = LatePattern(r"[^\n]{0,160}?(?:\n|[.?]\s|\Z)|[^\n]{160}")
 _QUOTED = LatePattern(
     rf"{_OPEN}{{1,3}}[\s\u00a0\u202f]?([^\s{_CLOSE}"
-    rf"()\[\]{{}}]{{6,160}})[\s\u00a0\u202f]?[{_CLOSE})\]]"
+    rf"()\[\]{{}}\uff08\uff09\u3001\u3002]{{6,160}})[\s\u00a0\u202f]?[{_CLOSE})\]]"
 )
 _STATED = LatePattern(
-    rf"(?:(?:(?<=\s)|\A|(?<=[\u3000-\u9fff\uac00-\ud7a3])){_IS}|[:=\uff1a\u2192]"
+    rf"(?:(?:(?<=\s)|\A|(?<=[\u3000-\u9fff\uac00-\ud7a3])){_IS}|[:=\uff1a\uff1d\u2192]"
     rf"|->)[\s:\u00a0\u202f\u3000]{{0,3}}"
-    rf"(?<=[\s:=\uff1a\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3])([^\s{_CLOSE}{{}}\[\]<>]{{6,160}})",
+    rf"(?<=[\s:=\uff1a\uff1d\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3])"
+    rf"([^\s{_CLOSE}{{}}\[\]<>\uff08\uff09\u3001\u3002\uff0c]{{6,160}})",
     re.I,
 )
-_NEXT = LatePattern(rf"[\s:=\uff1a*_]{{1,6}}([^\s{_CLOSE}{{}}\[\]<>]{{6,160}})")
+_NEXT = LatePattern(
+    rf"[\s:=\uff1a\uff1d*_]{{1,6}}([^\s{_CLOSE}{{}}\[\]<>\uff08\uff09\u3001\u3002\uff0c]{{6,160}})"
+)
 _NO_PASSWORD = LatePattern(
-    r"[\w.-]+(?:/[\w.-]+)+/?|[A-Za-z]{1,14}[-_]?\d{1,4}|\d+[.,:)]?.*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|.*[=(<$].*|[\w-]+(?:\.[A-Za-z][\w-]*)+(?::\d+)?|[a-z]+(?:[-_][a-z0-9]+)+|[\w.-]+:\d+"
+    r"[\w.-]+(?:/[\w.-]+)+/?|[A-Za-z]{1,14}[-_]?\d{1,4}|\d+[.,:)]?|\d+[-_.]?[A-Za-z]{1,16}"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
+    r"|.*[=(<$].*|[A-Za-z0-9-]+(?:\.[a-z][a-z0-9-]+)+(?::\d+)?|[a-z]+(?:[-_][a-z0-9]+)+|[\w.-]+:\d+"
     r"|[A-Za-z]+[!?*]+|.*\*\*|\?.*"
 )
 """What follows such a word in prose and is none: a file, a host, a name with a number."""
@@ -103,8 +118,10 @@ def _in_sentence(rest: str, start: int, *, is_key: bool) -> Iterator[tuple[int, 
             value = match[1].rstrip(".,;:")
             if is_placeholder(value) or REDACTED_SECRET in value:
                 continue
-            if is_surely_drawn(value) or (
-                not is_key and _is_password(value, quoted=pattern is _QUOTED)
+            if (
+                is_surely_drawn(value)
+                or (is_key and holds_drawn(value))
+                or (not is_key and _is_password(value, quoted=pattern is _QUOTED))
             ):
                 yield start + match.start(1), start + match.start(1) + len(value)
                 return

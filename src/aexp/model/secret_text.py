@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_code import in_code, is_asking
+from aexp.model.secret_layouts import in_layouts
 from aexp.model.secret_lines import in_lines
 from aexp.model.secret_names import key_info, words_of
 from aexp.model.secret_prose import STEMS_OF_LANGUAGES, in_prose
@@ -40,7 +41,9 @@ _STEMS = (
     "pass", "pw", "secret", "token", "key", "auth", "cred", "cookie", "sig", "pat", "jwt",
     "bearer", "basic", "sas", "sess", "csrf", "xsrf", "otp", "psk", "login", "identified", "code",
     "<<<", "sudo", "iinit", "community", "user", "-team", "on >", "connect", "com2sec", "]:",
-    "pdo(", "assword", "database(", "eap ", "wep_", "identify", *STEMS_OF_LANGUAGES,
+    "encrypt", "echo ", "printf", "hex:", "wifi:", "('", '("', "pin", "login=", "admins]", "users]",
+    "\ttrue\t", "\tfalse\t", "<value", "</name>", "pragma", "pdo(", "assword", "database(",
+    "eap ", "wep_", "identify", *STEMS_OF_LANGUAGES,
 )  # fmt: skip
 _QUERY_STEMS = ("appid=", "hmac=", "policy=", "private_link=", "sid=", "&st=", "?st=", "&p=", "?p=")
 
@@ -56,10 +59,12 @@ def says_secret(text: str) -> bool:
 # --- a name, a sign, a value ---------------------------------------------------------------------
 
 _NAME = LatePattern(
-    r"(?:(?<![A-Za-z0-9_.\\-])|(?<=\\[nrt]))(-{0,2}[A-Za-z_][A-Za-z0-9_.-]{0,79}?)"
-    r"([\\\"'\]]{0,4}[ \t]{0,10}(?:=>|:=|==|[=:]|%3[Dd])[ \t]{0,10}(?:[|>][+-]?\s{1,20})?"
+    r"(?:(?<![A-Za-z0-9_.\\-])|(?<=\\[nrt])"
+    r"|(?<=%[2-7][0-9A-Fa-f]))(-{0,2}[A-Za-z_][A-Za-z0-9_.-]{0,79}?)"
+    r"([\\\"'\]]{0,4}[ \t]{0,10}(?:=>|:{1,3}=|==|[?+!|]{1,2}=|:-|[=:]"
+    r"|%3[Dd])[ \t]{0,10}(?:[|>][+-]?\s{1,20})?"
     r"|[\"']\s{0,3},\s{0,3}(?=[\"']))"
-    r"(?:[urbfURBF]{0,2}(\\{0,2}[\"'`]))?"
+    r"(?:[urbfURBF]{0,2}(\"{3}|'{3}|\\{0,2}[\"'`]))?"
 )
 _JUDGED = 128
 _BARE = LatePattern(r"[^\s\"'&;<>(){}\[\]|`,]+")
@@ -69,7 +74,9 @@ _USER_BEFORE = LatePattern(
     r"(?:user(?:name)?|login|uid|usr|account|email|host)\b[^\n]{0,60}\Z", re.I
 )
 _CALL_BEFORE = LatePattern(
-    r"(?:login|auth\w*|connect|client|api|init|credential\w*|session)\([^()\n]{0,60}\Z", re.I
+    r"(?:login|auth\w*|connect|client|api|init|credential\w*|session)\([^()\n]{0,60}\Z"
+    r"|\w\([^()\n]{0,90}\b(?:url|host|server|base_url|endpoint)\s?=[^()\n]{0,90}\Z",
+    re.I,
 )
 _QUERY_SECRETS = words_of(
     "sig signature sign hmac policy auth code key pass pw session sid st sas token hash_key appid "
@@ -77,10 +84,13 @@ _QUERY_SECRETS = words_of(
 )
 _USER_QUERIED = LatePattern(r"[?&](?:u|user(?:_?name)?|usr|login|account|email)=[^&\s]", re.I)
 _QUERY_BEFORE = LatePattern(r"\?[^\s?\"'<>]{0,240}\Z")
-_CODE = LatePattern(r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|None|True|False|null|str|Optional")
+_CODE = LatePattern(
+    r"[A-Za-z_]+(?:\.[A-Za-z_]+)+|os\.\w.*|(?:Convert(?:To|From)?|Get|New|Read|Import|Export"
+    r"|Invoke|Join|Select)-[A-Z][A-Za-z]+|None|True|False|null|str|Optional"
+)
 
 _CALL = LatePattern(
-    r"[A-Za-z_]{1,60}\d{0,2}(?:\.[A-Za-z_]{1,60}\d{0,2}){0,8}(?:\([^\n]{0,200}?\)"
+    r"[A-Za-z_]{1,60}\d{0,2}(?:(?:\.|::|->)[A-Za-z_]{1,60}\d{0,2}){0,8}!?(?:\([^\n]{0,200}?\)"
     r"|\[[^\n\]]{0,80}\])"
 )
 """The beginning of an expression of code: a call, or an item of something."""
@@ -156,7 +166,7 @@ def _end(text: str, start: int, quote: str | None) -> int:
 
 def _secrecy_of(text: str, at: int, name: str, colon: bool) -> int:
     before = text[at - 1 : at]
-    if before in ("?", "&") and not colon:
+    if before in ("?", "&", "~") and not colon:
         plain = name.lower().replace("-", "_")
         if plain == "p":
             query = _QUERY_BEFORE.search(text, max(0, at - 240), at + 1)
@@ -200,7 +210,7 @@ _USER_NAMED = LatePattern(
 
 _OPTION = LatePattern(
     r"(?<![\w-])-{1,2}([A-Za-z][\w.-]{0,60})[\"']?(?:\s{1,4}|[\"']?, ?)([\"']?)"
-    r"(?!-)([^\s\"'&;<>|`]{4,}|(?<=[\"'])[^\"'\n]{4,})"
+    r"(?!-)((?<=[\"'])[^\"'\n]{4,200}(?=[\"'])|[^\s\"'&;<>|`]{4,}|(?<=[\"'])[^\"'\n]{4,})"
 )
 _USER_OPTIONS = words_of(
     "u U a user auth creds credentials proxy-user userpwd login basic-auth basic src-creds "
@@ -222,7 +232,7 @@ _PROSE = LatePattern(
     r"|credentials?|jwt|cookie))(?:\s(?:for|of|to|on|at|in)\s(?:the\s|my\s)?\S{1,40}){0,2}"
     r"(?:\s[A-Za-z]\S{0,20})?,?"
     r"\s{1,2}(?:(?:has been |was |is |got )?(?:changed|set|reset|rotated|updated) to"
-    r"|is|was|are|=|equals|will be|should be|must be|remains|becomes|became)"
+    r"|is|was|are|=|equals|will be|should be|must be|remains|becomes|became):?"
     r"\s{1,2}(?:(?:now|just|still|simply|currently|always)\s)?:?\s?([\"'`\u201c\u2018]?)"
     r"(\S{4,200})",
     re.I,
@@ -244,7 +254,7 @@ _SET = LatePattern(
 _SQL = LatePattern(
     r"\b(?:identified\b[^'\"\n;]{0,60}?\bby|(?:encrypted\s|with\s)?password)\s{0,3}"
     r"(?:password\s{0,2})?\(?\s{0,2}"
-    r"[\"'](?![,:=)]\s)([^\"'\n]{4,})[\"']",
+    r"[\"'](?![,:=)]\s)([^\s\"'][^\"'\n]{3,})[\"']",
     re.I,
 )
 _AUTH_PAIR = LatePattern(
@@ -271,6 +281,7 @@ _HEADER = LatePattern(
     r"\s{1,3}([!-~]{8,})",
     re.I,
 )
+_CHALLENGE = LatePattern(r"(?:realm|charset|error|scope|algorithm|service)=", re.I)
 _BASIC = LatePattern(r"\bBasic\s{1,2}([A-Za-z0-9+/_-]{8,}={0,2})")
 _COOKIE = LatePattern(
     r"\b(?:set-)?cookies?[\\\"']{0,3}\s{0,3}[:=]\s{0,3}[\\\"']{0,3}([^\"'\n]{8,4096})", re.I
@@ -378,10 +389,14 @@ def _in_prose(text: str, match: re.Match[str]) -> Iterator[Span]:
         end = text.find({"\u201c": "\u201d", "\u2018": "\u2019"}.get(quote, quote), start)
         value = text[start:end] if end > start else value
     else:
-        if _is_call(text, start, value):
+        if _is_call(text, start, value) or _CODE.fullmatch(value):
             return
         value = value.rstrip(".,;:)\"'`")
-    if secrecy == PASSWORD or match[1].lower() == "pin":
+    if (
+        secrecy == PASSWORD
+        or match[1].lower() == "pin"
+        or (quote and key_info(match[1]).short_password)
+    ):
         if is_password_like(value) or (quote and is_secret_value(value, PASSWORD)):
             yield start, start + len(value)
     elif secrecy and (is_drawn(value) or is_secret_value(value, min(secrecy, CREDENTIAL))):
@@ -392,6 +407,8 @@ def _in_headers(text: str) -> Iterator[Span]:
     for match in _HEADER.finditer(text):
         value = match[2].rstrip("\"'`,;)}]\\")
         if is_placeholder(value) or (match[1] and len(value) < 12):
+            continue
+        if _CHALLENGE.match(value):
             continue
         if is_random(value) or is_drawn(value):
             yield match.start(2), match.start(2) + len(value)
@@ -463,4 +480,5 @@ def named_secrets(text: str) -> Iterator[Span]:
         yield from _in_code(text)
         yield from in_code(text)
         yield from in_lines(text)
+        yield from in_layouts(text)
         yield from in_prose(text)

@@ -16,7 +16,7 @@ __all__ = ["holds_token", "redact_keys", "redact_tokens"]
 _RUN = re.compile(r"[A-Za-z0-9_+=$~-]{14}|[A-Za-z0-9+/]{40}|whsec_|\$2[abxy]\$|/hooks?/")
 """Every token has such a run; most texts have none, and need no further look."""
 _TOKEN = LatePattern(
-    r"(?<![A-Za-z0-9])(?:"
+    r"(?:(?<![A-Za-z0-9])|(?<=%[2-7][0-9A-Fa-f])|(?<=\\[nrt])|(?<=\\u00[2-7][0-9a-f]))(?:"
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])|ABSK[A-Za-z0-9+/]{100,}"
     r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|GHSAT0[A-Za-z0-9]{24,}"
     r"|gl(?:pat|dt|rtr?|cbt|ptt|ft|imt|agent|soat|ffct|wt)-[A-Za-z0-9_.-]{20,}|gloas-[a-f0-9]{40,}"
@@ -27,7 +27,8 @@ _TOKEN = LatePattern(
     r"|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}"
     r"|GOOG[A-Z0-9]{1,2}[A-Z0-9]{18,}(?![A-Za-z0-9])|4/0A[A-Za-z0-9_-]{50,}"
     r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
-    r"|eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]{0,4000}){4}|eyJ[A-Za-z0-9_-]{8,}\.[\w-]{6}\.[\w-]{27}"
+    r"|eyJ[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]{0,4000}){4}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[\w-]{6}\.[\w-]{27}"
     r"|eyJhcGlf[A-Za-z0-9+/=]{40,}|MDAxY2xvY2F0aW9u[A-Za-z0-9_+/=-]{20,}"
     r"|npm_[A-Za-z0-9]{36}|pypi-AgE[A-Za-z0-9_-]{40,}|rubygems_[a-f0-9]{40,}|oy2[a-z0-9]{43}"
     r"|CLOJARS_[a-z0-9]{50,}|cio[A-Za-z0-9]{32}(?![A-Za-z0-9])|AKCp[A-Za-z0-9]{60,}"
@@ -37,7 +38,8 @@ _TOKEN = LatePattern(
     r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|do[opr]_v1_[a-f0-9]{64}|dapi[a-f0-9]{32}"
     r"|xkeysib-[a-f0-9]{64}|xsmtpsib-[a-f0-9]{64}|SK[a-f0-9]{32}(?![A-Za-z0-9])"
     r"|dckr_[op]at_[A-Za-z0-9_-]{20,}|gsk_[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{37}"
-    r"|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{50,}|hv[srb]\.[A-Za-z0-9_-]{24,}"
+    r"|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{50,}"
+    r"|hv[srb]\.[A-Za-z0-9_-]{24,}"
     r"|wandb_v1_[A-Za-z0-9_]{20,}|lin_api_[A-Za-z0-9]{32,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
     r"|AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9]+)-1[0-9A-Z]{50,}|(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{33}"
     r"|lsv2_[a-z]{2}_[a-f0-9]{32}_[a-f0-9]{10}|(?<![._-])key-[a-f0-9]{32}(?![a-f0-9])"
@@ -45,12 +47,14 @@ _TOKEN = LatePattern(
     r"|(?:ntn_|secret_)[A-Za-z0-9]{43,50}|figd_[A-Za-z0-9_-]{36,}"
     r"|NRAK-[A-Z0-9]{27}|rpa_[A-Z0-9]{30,}[A-Za-z0-9]*|HRKU-[A-Za-z0-9_-]{30,}"
     r"|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,}|ATATT3[A-Za-z0-9_=-]{100,}|DEV-[a-f0-9]{40}"
-    r"|LTAI[A-Za-z0-9]{16,20}(?![A-Za-z0-9])|AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])|SCW(?=[A-Z]*\d)[A-Z0-9]{17}(?![A-Z0-9])"
+    r"|LTAI[A-Za-z0-9]{16,20}(?![A-Za-z0-9])|AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])"
+    r"|SCW(?=[A-Z]*\d)[A-Z0-9]{17}(?![A-Z0-9])"
     r"|pn[ub]_[A-Za-z0-9]{36}|pscale_[a-z]+_[A-Za-z0-9_-]{32,}|fw_[A-Za-z0-9]{24}"
     r"|[sp]k_[a-f0-9]{40,}|sntry[su]_[A-Za-z0-9_+/=-]{40,}|glsa_[A-Za-z0-9]{32}_[a-fA-F0-9]{8}"
     r"|glc_[A-Za-z0-9+/=]{32,}|tskey-[a-z]+-[A-Za-z0-9-]{20,}|nfp_[A-Za-z0-9]{36}"
     r"|(?:sq[apu]_|pul-|bk[a-z]{1,3}_|rdme_|dnkey-|trapi_|sgp_(?:[a-f0-9]{16}_)?)[a-f0-9]{40,}"
-    r"|dt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}|AQ[A-Za-z0-9+/]{38}==|SWMTKN-1-[a-z0-9-]{60,}"
+    r"|dt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}|AQ[A-Za-z0-9+/]{36}(?:[A-Za-z0-9+/]{2})?=="
+    r"|SWMTKN-1-[a-z0-9-]{60,}"
     r"|PMAK-[a-f0-9]{24}-[a-f0-9]{34}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"
     r"|sk\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
     r"|1//0[A-Za-z0-9_-]{40,}"
@@ -84,8 +88,10 @@ _VENDOR = LatePattern(
 )
 """A short name and a run of characters: the form that nearly all tokens of services have."""
 _WITHIN_URL = LatePattern(
-    r"(https?://[^\s/\"'<>]{0,200}(?<![A-Za-z])(?:web)?hooks?[^\s\"'<>]{0,300}/|https?://[^\s\"'<>]{0,300}/webhooks?[a-z0-9]*/"
-    r"[^\s\"'<>]{0,300}?|(?:http|ws)s?://[^\s\"'<>]{0,300}/(?:with/key|services(?:/[TB][A-Z0-9]{6,14}){0,2}|hooks?|p|t|bot"
+    r"(https?://[^\s/\"'<>]{0,200}(?<![A-Za-z])(?:web)?hooks?[^\s\"'<>]{0,300}/"
+    r"|https?://[^\s\"'<>]{0,300}/webhooks?[a-z0-9]*/"
+    r"[^\s\"'<>]{0,300}?|(?:http|ws)s?://[^\s\"'<>]{0,300}/(?:with/key"
+    r"|services(?:/[TB][A-Z0-9]{6,14}){0,2}|hooks?|p|t|bot"
     r"|tok|(?:[a-z]{1,20}[_-])?token|api[_-]?key|access[_-]?key|auth|secret|sas|credentials?)/)"
     r"([A-Za-z0-9_-]{20,}|(?<=/hooks/catch/)[\w/-]{8,})",
     re.I,

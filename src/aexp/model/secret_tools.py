@@ -63,7 +63,8 @@ _BY_CAPITAL = Tool(apart=("-P",))
 _BY_W = Tool(apart=("-w",))
 _SMB = Tool(logins=("-U", "--user", "-a"), sign="%", after=(("", (LIKELY_ONES,)),))
 _LDAP = Tool(apart=("-w", "-y"))
-_LOGIN = Tool(apart=("-p", "-t", "-k"), after=(("", (ANYWHERE,)),))
+_LOGIN = Tool(apart=("-p", "-t", "-k", "-w"), after=(("", (ANYWHERE,)),))
+_HELD = Tool(after=(("", (ANYWHERE,)),))
 _FIRST = Tool(after=(("", (NEXT,)),))
 _ANY_AFTER = Tool(after=(("", (0,)),), strict=True)
 ORACLE = Tool(logins=("",), sign="/")
@@ -94,7 +95,8 @@ TOOLS: dict[str, Tool] = {
     **_names("isql-fb cypher-shell couchbase-cli cbq cbbackupmgr cbimport cbexport dsbulk", _BY_P),
     **_names("rabbitmqadmin kcadm racadm steghide mutool tabcmd yt-dlp youtube-dl", _BY_P),
     **_names("gallery-dl instaloader condor_store_cred synapse certutil stegseek", _BY_P),
-    **_names("sqlcmd bcp zip unzip zipcloak tsql fisql bsqldb ipmitool freebcp", _BY_CAPITAL),
+    **_names("sqlcmd bcp zip unzip zipcloak tsql fisql bsqldb freebcp", _BY_CAPITAL),
+    "ipmitool": Tool(apart=("-P",), after=(("password", (LIKELY_ONES,)),)),
     **_names("mosquitto_pub mosquitto_sub mosquitto_rr", _BY_CAPITAL),
     **_names("vsql kadmin kadmind ktutil", _BY_W),
     **_names("addprinc add_principal ank cpw change_password", _PRINCIPAL),
@@ -128,6 +130,8 @@ TOOLS: dict[str, Tool] = {
     **_names("sqlplus sqlldr expdp impdp", ORACLE),
     **_names("login logon signin sign-in", _LOGIN),
     **_names("auth configure authenticate", _FIRST),
+    **_names("authorize authorize-account set-credentials set_credentials set-credential", _HELD),
+    **_names("set-api-key set-apikey set-key add-credentials cloudflared add-account", _HELD),
     **_names("authtoken add-authtoken set-token add-token", _ANY_AFTER),
     "vault": Tool(
         after=(

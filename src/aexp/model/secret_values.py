@@ -13,6 +13,7 @@ from aexp.model.late_pattern import LatePattern
 __all__ = [
     "CREDENTIAL",
     "LIKELY",
+    "LISTED",
     "ORDINARY",
     "PASSWORD",
     "REDACTED_SECRET",
@@ -20,6 +21,9 @@ __all__ = [
     "SIBLING",
     "holds_drawn",
     "is_drawn",
+    "is_encoded_or_mixed",
+    "is_jumbled",
+    "is_made",
     "is_mixed",
     "is_password_like",
     "is_placeholder",
@@ -32,9 +36,10 @@ __all__ = [
 
 REDACTED_SECRET = "<redacted:secret>"  # noqa: S105 - what stands in place of one
 
-ORDINARY, SIBLING, LIKELY, CREDENTIAL, SECRET, PASSWORD = range(6)
+ORDINARY, SIBLING, LISTED, LIKELY, CREDENTIAL, SECRET, PASSWORD = range(7)
 """How secret the value under a key is, judged by the key.
 
+What is listed stands under a user's name in a group of users: a password, or anything about them.
 A sibling is a bare ``key`` beside the name of a user: secret when chance made the value. Likely
 is what ends in ``pass``: secret when the value can be a password, and is no words. Under a
 secret and a password people write words, too.
@@ -42,7 +47,7 @@ secret and a password people write words, too.
 
 _OPAQUE = LatePattern(r"[!-;=?-~]+")  # printable, no space, no angle brackets
 _PLACEHOLDER = LatePattern(
-    r"\$(?:(?-i:[A-Z_][A-Z0-9_]*)|[a-z_]+|env:\w+|\{.*\}|\(.*)|\{.*\}|<.*>|\[.*\]"
+    r"\$(?:_?ENV[{\[].*|(?-i:[A-Z_][A-Z0-9_]*)|[a-z_]+|env:\w+|\{.*\}|\(.*)|\{.*\}|<.*>|\[.*\]"
     r"|[*x.?#\u2022\u2026-]+"
     r"|%\w+%|%\(\w+\)s|%s"
     r"|[\w-]{0,12}(?:[*\u2022]{3,}|\.{3}|\u2026)(?:[A-Za-z0-9]{0,4}"
@@ -87,11 +92,24 @@ _SETTING_WORDS = (
 _SETTINGS = frozenset(_SETTING_WORDS.split())
 """Words that stand under ``password`` and are none."""
 _PIECE = LatePattern(r"[A-Za-z0-9+/=]{20,}")
+_UNSPEAKABLE = LatePattern(r"[bcdfghjklmnpqrstvwxz]{6}|[BCDFGHJKLMNPQRSTVWXZ]{6}")
+_ENCODED = LatePattern(r"[A-Za-z0-9+/]{24,}={0,2}")
+_WITH_UUID = LatePattern(
+    r"[A-Za-z]{1,8}[-_:.](?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32,64})", re.I
+)
+"""A short name and what chance made: ``ms-287b6a02-…``."""
+_ADDRESS_OR_CODE = LatePattern(
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*|[a-z0-9-]+(?:\.[a-z][a-z0-9-]+)+(?::\d+)?/?|[\w.-]+:\d+"
+    r"|[\w.-]*/[\w./-]*|.*[()<>{}\[\]].*|[A-Za-z]+[!?*]+|\$.*"
+)
 _MEASURE = LatePattern(  # what is said of a password in prose, and is none
     r"\d+[-_ ]?[A-Za-z]+|(?:sha|md|base|utf|aes|bcrypt|pbkdf|argon|rot|rsa|latin|iso|v)[-_]?\d+"
     r"(?:[-_]\w+)?|[\d.,:%-]+",
     re.I,
 )
+
+
+_OF_BASE64 = {ord(sign): None for sign in "+/="}
 
 
 def is_placeholder(text: str) -> bool:
@@ -107,6 +125,8 @@ def is_secret_value(text: str, secrecy: int) -> bool:
         if len(text) < 6 or REDACTED_SECRET in text or text.startswith(("/", "~/")):
             return False
         return not is_setting(text)
+    if secrecy == LISTED:
+        return is_made(text) and " " not in text and not (text.islower() or text.isupper())
     if secrecy == LIKELY:
         return " " not in text and is_password_like(text) and not _NAMES_THINGS.fullmatch(text)
     if secrecy == SIBLING:
@@ -138,7 +158,23 @@ def is_password_like(text: str) -> bool:
     if REDACTED_SECRET in text or _URL_START.match(text) or text.startswith(("/", "~/", "./")):
         return False
     letters = any(map(str.isalpha, text))
-    return letters and (any(map(str.isdigit, text)) or any(c in "!@#$%^&*?+" for c in text))
+    if any(map(str.isdigit, text)) or any(c in "!@#$%^&*?+" for c in text):
+        return letters
+    return is_jumbled(text)
+
+
+def is_jumbled(text: str) -> bool:
+    """Return whether ``text`` is of letters whose case changes as in no name: ``lpzVWDjWxT``."""
+    if len(text) < 8 or not text.isalpha() or text.islower() or text.isupper():
+        return False
+    return len(text) <= 3 * len(_PIECES.findall(text)) or is_mixed(text)
+
+
+def is_made(text: str) -> bool:
+    """Return whether ``text`` can be a password, and is no name, host, time or expression."""
+    return is_password_like(text) and not (
+        _NAMES_THINGS.fullmatch(text) or _ADDRESS_OR_CODE.fullmatch(text)
+    )
 
 
 def is_random(text: str) -> bool:
@@ -150,6 +186,8 @@ def is_random(text: str) -> bool:
     is_word = _WORD.compiled.fullmatch
     if all(is_word(part) for part in _SEPARATORS.split(text) if part):
         return False
+    if _UNSPEAKABLE.search(text) and text.isalnum():
+        return True
     pieces = _PIECES.findall(text)
     return len(text) >= 20 or (bool(pieces) and len("".join(pieces)) / len(pieces) < 4.5)
 
@@ -167,9 +205,18 @@ def is_mixed(text: str) -> bool:
     return False
 
 
+def is_encoded_or_mixed(text: str) -> bool:
+    """Return whether chance made ``text``, and it is neither a digest nor the id of something."""
+    return is_mixed(text) or (
+        _HEX.fullmatch(text) is None and is_drawn(text) and not _UUID.fullmatch(text)
+    )
+
+
 def holds_drawn(text: str) -> bool:
     """Return whether ``text`` or a long piece of it was made by chance: ``local-3f9c…``."""
-    return is_drawn(text) or any(map(is_drawn, _PIECE.findall(text[:400])))
+    if is_drawn(text) or _WITH_UUID.fullmatch(text):
+        return True
+    return any(map(is_drawn, _PIECE.findall(text[:400])))
 
 
 def is_surely_drawn(text: str) -> bool:
@@ -182,6 +229,8 @@ def is_drawn(text: str) -> bool:
     if len(text) < 16 or not _OPAQUE.fullmatch(text) or len(set(text)) < 6:
         return False
     if _HEX.fullmatch(text) or _UUID.fullmatch(text) or is_mixed(text):
+        return True
+    if _ENCODED.fullmatch(text) and is_mixed(text.translate(_OF_BASE64)):
         return True
     if "/" in text[:2] or not text.rstrip("=").replace("-", "").replace("_", "").isalnum():
         return False

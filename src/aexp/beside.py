@@ -23,6 +23,31 @@ def can_work_beside() -> bool:
     return len(os.sched_getaffinity(0)) > 1
 
 
+class Shares:
+    """Pieces of work that a process and its copy take from one heap, each piece once.
+
+    Args:
+        count: how many pieces there are, at most 256.
+
+    Raises:
+        OSError: no pipe can be made.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._heap, writing = os.pipe()
+        os.write(writing, bytes(range(count)))  # far less than a pipe holds
+        os.close(writing)
+
+    def take(self) -> int | None:
+        """Return the number of a piece that nobody has taken, None when there is none left."""
+        taken = os.read(self._heap, 1)
+        return taken[0] if taken else None
+
+    def close(self) -> None:
+        """Take no more."""
+        os.close(self._heap)
+
+
 @contextmanager
 def working_beside(work: Callable[[], T]) -> Iterator[Callable[[], T | None]]:
     """Do ``work`` in a forked copy of this process while the block runs.

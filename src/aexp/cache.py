@@ -12,6 +12,8 @@ unless somebody asks.
 
 from __future__ import annotations
 
+import os
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -96,14 +98,14 @@ class Shelf(Struct, Generic[H]):
             seen: the states of their files now.
         """
         row = self.rows.get(group)
-        known = [] if row is None else self._decode(row[1])
+        known = self.known(group)
         if row is None or not known or (self.with_bodies and not self._has_bodies(group)):
             return [None] * len(names)
-        if row[0] == seen.tobytes() and [head.name for head in known] == names:
+        if row[0] == _state(names, seen):
             return list(known)
         was = array("q", row[0])
         width = WIDTH * self.files
-        if len(was) != width * len(known):
+        if len(was) != width * len(known) + 1:
             return [None] * len(names)
         old = {head.name: (head, was[i * width : (i + 1) * width]) for i, head in enumerate(known)}
         found: list[H | None] = []
@@ -113,12 +115,21 @@ class Shelf(Struct, Generic[H]):
         return found
 
     def known(self, group: str) -> list[H]:
-        """Return a group's heads as they were kept."""
-        return self._decode(self.rows[group][1])
+        """Return a group's heads as they were kept; none when it was not."""
+        row = self.rows.get(group)
+        return [] if row is None else self._decode(row[1])
 
-    def is_as_kept(self, group: str, seen: array[int]) -> bool:
-        """Return whether a group that was recalled whole has no other files than were kept."""
-        return self.rows[group][0] == seen.tobytes()
+    def is_as_kept(self, group: str, names: Sequence[str], seen: array[int]) -> bool:
+        """Return whether nothing has changed in a group, without decoding its heads."""
+        row = self.rows.get(group)
+        if row is None or row[0] != _state(names, seen):
+            return False
+        return not self.with_bodies or self._has_bodies(group)
+
+    def checksum(self, group: str) -> int:
+        """Return what tells which state of a group was kept."""
+        row = self.rows.get(group)
+        return _UNKNOWN if row is None else zlib.crc32(row[0])
 
     def _decode(self, facts: bytes) -> list[H]:
         try:
@@ -169,7 +180,8 @@ class Shelf(Struct, Generic[H]):
                 self._new_facts += 1
             bodies.append(body or b"")
         encode = msgspec.msgpack.encode
-        self._new[group] = (states.tobytes(), encode(list(heads)), encode(bodies))
+        state = _state([head.name for head in heads], states)
+        self._new[group] = (state, encode(list(heads)), encode(bodies))
 
     def fresh_names(self) -> list[str]:
         """Return the names whose files were read anew."""
@@ -226,6 +238,27 @@ class Shelf(Struct, Generic[H]):
 
 def _bodies_of(kind: str) -> str:
     return f"{kind} +"
+
+
+def _state(names: Sequence[str], states: array[int]) -> bytes:
+    """Return what stands for a group's names and the states of their files.
+
+    The states alone do not tell that a folder above the files was renamed.
+    """
+    named = zlib.crc32("\n".join(names).encode("utf-8", "surrogatepass"))
+    return states.tobytes() + named.to_bytes(8, "little")
+
+
+LARGE: Final = 1_000_000
+"""Size in bytes of a cache that remembers thousands of files."""
+
+
+def is_large(layout: Layout) -> bool:
+    """Return whether a repository has so many files that some are worth a second process."""
+    try:
+        return os.stat(layout.root / CACHE_REL).st_size >= LARGE
+    except OSError:
+        return False
 
 
 def open_cache(layout: Layout) -> Cache | None:

@@ -62,11 +62,15 @@ class Tree(Protocol):
     def folders(self, folder: str) -> list[str]:
         """Return the sorted paths of the folders that are directly in ``folder``, on disk only."""
 
-    def states(self, paths: Iterable[str]) -> array[int]:
+    def states(self, paths: Iterable[str], folder: str = "") -> array[int]:
         """Return what changes when the content of these files does, side by side.
 
         It is the state of each file on disk, or stands for its object in git. To be asked of paths
         that :meth:`files` has listed.
+
+        Args:
+            paths: the files, relative to ``folder``.
+            folder: the folder above them, with a slash at its end; the root when empty.
         """
 
     def conflicted(self, folder: str) -> list[str]:
@@ -107,10 +111,14 @@ class WorkTree:
             except OSError as error:
                 raise StorageError(f"cannot read {here or '.'}: {error.strerror}") from None
             with entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        found.append(f"{above}{entry.name}")
-                    elif entry.is_dir(follow_symlinks=False):
+                others: list[os.DirEntry[str]] = []
+                found += [  # there may be a hundred thousand
+                    above + entry.name
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) or others.append(entry)  # type: ignore[func-returns-value]
+                ]
+                for entry in others:
+                    if entry.is_dir(follow_symlinks=False):
                         folders.append(f"{above}{entry.name}")
                         stack.append(f"{above}{entry.name}")
                     elif entry.is_symlink():
@@ -151,9 +159,9 @@ class WorkTree:
         except OSError:
             return []
 
-    def states(self, paths: Iterable[str]) -> array[int]:
+    def states(self, paths: Iterable[str], folder: str = "") -> array[int]:
         """See :meth:`Tree.states`."""
-        return file_states(f"{self._root}{os.sep}", paths)
+        return file_states(f"{self._root}{os.sep}{folder}", paths)
 
     def conflicted(self, folder: str) -> list[str]:
         """See :meth:`Tree.conflicted`."""
@@ -326,11 +334,11 @@ class GitTree:
         """See :meth:`Tree.folders`: git has none without files."""
         return []
 
-    def states(self, paths: Iterable[str]) -> array[int]:
+    def states(self, paths: Iterable[str], folder: str = "") -> array[int]:
         """See :meth:`Tree.states`: the beginning of each object's id, in the shape of a file's."""
         found = array("q")
         for path in paths:
-            oid = self._objects.get(path)
+            oid = self._objects.get(folder + path)
             if oid is None:
                 found.extend(NO_FILE)
             else:

@@ -132,14 +132,15 @@ class Reading:
         self._find_leaks = find_leaks or self._shelf.is_kept
         self.entries: dict[str, LedgerEntry] = {}
 
-    def heads(self, paths: Sequence[str]) -> Iterator[EntryHead]:
-        """Yield the head of each file."""
+    def groups(self, paths: Sequence[str]) -> Iterator[list[EntryHead]]:
+        """Yield the heads of all files, some at a time: both layouts of a run together."""
+        start = len(PREFIX)
+        all_names = [path[start:] for path in paths]
         if not self._shelf.is_kept:
-            names = [path[len(PREFIX) :] for path in paths]
-            yield from self._judge(names, is_kept=False)[0]
+            yield self._judge(all_names, is_kept=False)[0]
             return
-        groups = grouped((path[len(PREFIX) :] for path in paths), _group)
-        seen = {g: self._tree.states(PREFIX + n for n in names) for g, names in groups.items()}
+        groups = grouped(all_names, _group)
+        seen = {g: self._tree.states(names, PREFIX) for g, names in groups.items()}
         known = {g: self._shelf.recall(g, names, seen[g]) for g, names in groups.items()}
         unread = [
             name
@@ -153,12 +154,12 @@ class Reading:
         for g, names in groups.items():
             heads = known[g]
             if None not in heads:
-                yield from cast("list[EntryHead]", heads)
+                yield cast("list[EntryHead]", heads)
                 continue
             whole = [h or judged[name] for name, h in zip(names, heads, strict=True)]
             read = {n: bodies.get(n) for n in names if n in judged}
             self._shelf.keep(g, whole, seen[g], read)
-            yield from whole
+            yield whole
         self._shelf.save(groups, len(paths))
 
     def _judge(

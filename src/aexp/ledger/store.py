@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -59,14 +60,28 @@ def read_ledger(
         bodies: whether many entries are going to be asked for whole, and not by their heads only.
     """
     paths = tree.files(LEDGER_DIR_REL)
-    candidates = [path for path in paths if is_run_file(path)]
+    start = len(PREFIX)
+    candidates = [path for path in paths if path.find("/", start) < 0 or is_run_file(path)]
     conflicted = set(tree.conflicted(LEDGER_DIR_REL)) if candidates else set()
     reading = Reading(tree, find_leaks, layout, len(candidates), bodies)
     heads: dict[str, EntryHead] = {}
     problems: list[LedgerProblem] = []
-    for head in reading.heads(candidates):
+    doubtful: list[EntryHead] = []
+    for group in reading.groups(candidates):
+        ids = list(map(_job_id, group))
+        are_new = len(set(ids)) == len(ids) and heads.keys().isdisjoint(ids)
+        if (
+            are_new
+            and not conflicted
+            and all(map(_status, group))
+            and not any(map(_troubles, group))
+        ):
+            heads.update(zip(ids, group, strict=True))  # as nearly all are
+        else:
+            doubtful += group
+    for head in doubtful:
         if head.status and not head.troubles and not conflicted and head.job_id not in heads:
-            heads[head.job_id] = head  # as nearly all are
+            heads[head.job_id] = head
             continue
         path = PREFIX + head.name
         if not head.job_id:
@@ -90,6 +105,11 @@ def read_ledger(
     problems.sort(key=lambda p: (p.path, p.code))
     entries = Entries(heads, reading.entries, reading.load)
     return Ledger(heads, entries, Paths(heads), tuple(problems))
+
+
+_job_id: Final = attrgetter("job_id")
+_status: Final = attrgetter("status")
+_troubles: Final = attrgetter("troubles")
 
 
 def _unmerged(path: str, job_id: str) -> LedgerProblem:

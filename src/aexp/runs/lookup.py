@@ -12,7 +12,7 @@ from aexp.model.ids import is_job_id, resolve_prefix
 from aexp.repo import Layout
 from aexp.runs.view import RunView
 from aexp.tree import WorkTree
-from aexp.workspace.heads import WORTH_A_PROCESS, Heads
+from aexp.workspace.heads import Heads
 from aexp.workspace.store import RunStore
 
 
@@ -29,17 +29,19 @@ def all_runs(
     heads = RunStore(layout).heads(bodies=bodies)
     filed = ledger or _read_beside(layout, heads, bodies)
     load = filed.entries.__getitem__
-    here = {head.name: head for head in heads}
+    here = heads.by_id()
     for job_id in sorted({*filed.heads, *here}):
         yield RunView(job_id, here.get(job_id), filed.heads.get(job_id), heads.record, load)
 
 
 def _read_beside(layout: Layout, heads: Heads, bodies: bool) -> Ledger:
     """Read the ledger, and of many runs the heads in a second process meanwhile."""
-    if len(heads) < WORTH_A_PROCESS or not can_work_beside():
+    if not heads.are_worth_a_process or not can_work_beside():
         return read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
+    heads.share()
     with working_beside(heads.send) as result:
         ledger = read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
+        heads.expect()
         sent = result()
     if sent is not None:  # it was not killed
         heads.receive(sent)

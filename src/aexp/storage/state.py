@@ -41,15 +41,32 @@ def file_states(folder: str, names: Iterable[str], ends: Sequence[str] = ("",)) 
     """
     found = array("q")
     stat, extend = os.stat, found.extend
-    for name in names:
-        for end in ends:
-            try:
-                s = stat(f"{folder}{name}{end}")
-            except OSError:
-                extend(NO_FILE)
-            else:
-                extend((s.st_ino & _POSITIVE, s.st_size, s.st_mtime_ns, s.st_ctime_ns))
+    above = _open(folder)
+    if above is None:
+        names = (f"{folder}{name}" for name in names)
+    try:
+        for name in names:
+            for end in ends:
+                try:
+                    s = stat(name + end, dir_fd=above)
+                except OSError:
+                    extend(NO_FILE)
+                else:
+                    extend((s.st_ino & _POSITIVE, s.st_size, s.st_mtime_ns, s.st_ctime_ns))
+    finally:
+        if above is not None:
+            os.close(above)
     return found
+
+
+def _open(folder: str) -> int | None:
+    """Open a folder, so that the way to it is not gone for each file; None where that cannot be."""
+    if os.stat not in os.supports_dir_fd:
+        return None
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 _POSITIVE: Final = 2**63 - 1

@@ -35,7 +35,7 @@ from aexp.validate.batches import Batches, Candidate
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
 from aexp.validate.staged import ask_removed, removed_entries, waiting_entries
-from aexp.workspace.heads import WORTH_A_PROCESS, RunHead, Sent, head_of
+from aexp.workspace.heads import RunHead, Sent, head_of
 from aexp.workspace.store import RunStore
 
 Mode = Literal["full", "kb", "runs"]
@@ -288,21 +288,23 @@ def _read(
     if mode == "kb":
         return read_artifacts(seen, layout=cached), NO_LEDGER, {}
     heads = store.heads(None if staged is None else (), bodies=False)
-    if len(heads) < WORTH_A_PROCESS or not can_work_beside():
+    if staged is not None or not heads.are_worth_a_process or not can_work_beside():
         artifacts = read_artifacts(seen, layout=cached)
         ledger = read_ledger(seen, layout=cached, bodies=False)
-        return artifacts, ledger, {head.name: head for head in heads}
+        return artifacts, ledger, heads.by_id()
 
     def others() -> tuple[Sequence[Artifact], Sent]:
         return read_artifacts(looked, layout=cached, large=True), heads.send()
 
+    heads.share()
     with working_beside(others) as result:
         ledger = read_ledger(seen, layout=cached, bodies=False)
+        heads.expect()
         theirs = result()
     if theirs is None:  # it was killed
-        return read_artifacts(seen, layout=cached), ledger, {head.name: head for head in heads}
+        return read_artifacts(seen, layout=cached), ledger, heads.by_id()
     heads.receive(theirs[1])
-    return theirs[0], ledger, {head.name: head for head in heads}
+    return theirs[0], ledger, heads.by_id()
 
 
 def _policy(tree: Tree) -> tuple[Policy, str]:
@@ -420,8 +422,8 @@ class _OneLook:
     def folders(self, folder: str) -> list[str]:
         return self._tree.folders(folder)
 
-    def states(self, paths: Iterable[str]) -> array[int]:
-        return self._tree.states(paths)
+    def states(self, paths: Iterable[str], folder: str = "") -> array[int]:
+        return self._tree.states(paths, folder)
 
     def conflicted(self, folder: str) -> list[str]:
         if self._conflicted is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct, field
 
@@ -89,6 +90,9 @@ class Runs(Mapping[str, Run]):
         self._local = local or {}
         self._place_of = place_of
         self._links = Links()
+        self._sound = self._local
+        if any(map(_problem, self._local.values())):
+            self._sound = {i: head for i, head in self._local.items() if head.problem is None}
 
     def _entry(self, job_id: str) -> tuple[EntryHead, str] | None:
         for ledger in self._ledgers:
@@ -126,35 +130,32 @@ class Runs(Mapping[str, Run]):
 
     def __len__(self) -> int:
         first, *others = sorted(self._all(), key=len, reverse=True)
-        return len(first) + len({i for known in others for i in known if i not in first})
+        more: set[str] = set()
+        return len(first) + len(more.union(*(known.keys() - first.keys() for known in others)))
 
     def _all(self) -> list[Mapping[str, object]]:
         return [*(ledger.heads for ledger in self._ledgers), self._local]
 
     def evidence(self) -> Evidence:
         """Return the runs that satisfy a citation (VAL-04). There may be a hundred thousand."""
+        local = self._sound
         by_link: defaultdict[bytes, list[str]] = defaultdict(list)
         failed: list[str] = []
         shared: set[str] = set()
-        local, here_of = self._local, self._local.get
         alone = set(local)
+        own_links = dict(zip(local, map(_link, local.values()), strict=True))
         for ledger in self._ledgers:
-            heads = ledger.heads
-            others = {job_id for job_id, h in heads.items() if h.status not in TERMINAL_STATUSES}
-            ended = heads.keys() - others if others else heads.keys()
-            failed += [job_id for job_id in ended if heads[job_id].status in _FAILED]
-            for job_id in ended:
-                here = here_of(job_id)
-                own = here is not None and here.problem is None and here.link
-                by_link[own or heads[job_id].link].append(job_id)
-            shared |= ended
-            alone -= heads.keys()
-        for job_id in alone:
-            here = local[job_id]
-            if here.problem is None and here.status in TERMINAL_STATUSES:
-                if here.status in _FAILED:
-                    failed.append(job_id)
-                by_link[here.link].append(job_id)
+            ended = _ended(ledger.heads)
+            failed += [job_id for job_id, head in ended.items() if head.status in _FAILED]
+            filed = map(_link, ended.values())
+            for job_id, here, there in zip(ended, map(own_links.get, ended), filed, strict=True):
+                by_link[here or there].append(job_id)
+            shared |= ended.keys()
+            alone -= ledger.heads.keys()
+        for job_id, head in _ended({job_id: local[job_id] for job_id in alone}).items():
+            by_link[head.link].append(job_id)
+            if head.status in _FAILED:
+                failed.append(job_id)
         members: dict[str, list[str]] = {}
         for packed, ids in by_link.items():
             experiment = self._links[packed].get("experiment_id")
@@ -164,24 +165,11 @@ class Runs(Mapping[str, Run]):
 
     def _column(self, ids: Sequence[str]) -> Column:
         """Return what runs that are evidence have under a key."""
-        here_of = self._local.get
-        points: list[bytes] = []
-        packed: list[bytes] = []
-        for job_id in ids:
-            here = here_of(job_id)
-            if here is not None and here.problem is None and here.link:
-                points.append(here.statepoint)
-                packed.append(here.link)
-                continue
-            shared = self._entry(job_id)
-            head = None if shared is None else shared[0]
-            if here is None or here.problem is not None:
-                assert head is not None  # evidence that is not here is in the ledger
-                points.append(head.statepoint)
-            else:
-                points.append(here.statepoint)
-            packed.append(b"" if head is None else head.link)
-        links = [self._links[link] for link in packed]
+        here = list(map(self._sound.get, ids))
+        points = [
+            self._filed(job_id).statepoint if head is None else head.statepoint
+            for job_id, head in zip(ids, here, strict=True)
+        ]
         whole: list[Mapping[str, Any]] = []
 
         def column(key: str) -> list[object]:
@@ -189,9 +177,35 @@ class Runs(Mapping[str, Run]):
                 return values_at(key, points, MISSING)
             if not whole:
                 whole.extend(point or {} for point in unpack_all(points))
-            return values_of(key, whole, links)
+            return values_of(key, whole, [self._current_link(job_id) for job_id in ids])
 
         return column
+
+    def _filed(self, job_id: str) -> EntryHead:
+        """Return the head of the entry of a run that is evidence and not here."""
+        shared = self._entry(job_id)
+        assert shared is not None
+        return shared[0]
+
+    def _current_link(self, job_id: str) -> Mapping[str, Any]:
+        here = self._sound.get(job_id)
+        if here is not None and here.link:
+            return self._links[here.link]
+        shared = self._entry(job_id)
+        return self._links[b"" if shared is None else shared[0].link]
+
+
+_link: Final = attrgetter("link")
+_status: Final = attrgetter("status")
+_problem: Final = attrgetter("problem")
+H = TypeVar("H", EntryHead, RunHead)
+
+
+def _ended(heads: Mapping[str, H]) -> Mapping[str, H]:
+    """Return those of terminal status: nearly always all of them."""
+    if TERMINAL_STATUSES.issuperset(map(_status, heads.values())):
+        return heads
+    return {job_id: head for job_id, head in heads.items() if head.status in TERMINAL_STATUSES}
 
 
 class Batch(Struct, frozen=True):

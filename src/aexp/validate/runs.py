@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 from aexp.model.issue import Issue
@@ -38,24 +39,24 @@ def check_runs(facts: Facts) -> list[Issue]:
 
 def check_entry_links(facts: Facts) -> list[Issue]:
     """Report the links of ledger entries; an entry that says what the local run says is skipped."""
-    cited = facts.cited_jobs()
+    heads, local = facts.ledger.heads, facts.local
+    here_of = dict(zip(local, map(_link, local.values()), strict=True))
     links = Links()
+    # Many runs have the same two links.
+    pairs = set(zip(map(_link, heads.values()), map(here_of.get, heads), strict=True))
+    same = {(a, b): a == b or _same(links[a], links[b]) for a, b in pairs if b}
+    if len(same) == len(pairs) and all(same.values()) and not any(map(_problem, local.values())):
+        return []
+    cited = facts.cited_jobs()
     issues: list[Issue] = []
     sound: set[bytes] = set()
-    same: dict[tuple[bytes, bytes], bool] = {}  # many runs have the same two links
     for job_id, head in facts.ledger.heads.items():
         if head.link in sound or head.status == RETRACTED:
             continue
         here = facts.local.get(job_id)
-        if here is not None and here.problem is None and here.link:
-            if here.link == head.link:
-                continue
-            both = head.link, here.link
-            is_same = same.get(both)
-            if is_same is None:
-                is_same = same[both] = _same(links[head.link], links[here.link])
-            if is_same:
-                continue
+        own = here.link if here is not None and here.problem is None else b""
+        if own and same[head.link, own]:
+            continue
         link = links[head.link]
         found = list(_check_link(facts, job_id, link, facts.ledger.paths[job_id], job_id in cited))
         issues += found
@@ -120,6 +121,10 @@ def _check_link(
     if sub and sub not in experiment.sub_hypotheses:
         message = f"run {job_id[:8]} names {sub}, which {experiment_id} does not list"
         yield _about("run.sub_hypothesis_unlisted", job_id, message, path)
+
+
+_link = attrgetter("link")
+_problem = attrgetter("problem")
 
 
 def _same(link: Mapping[str, Any], local: Mapping[str, Any] | None) -> bool:

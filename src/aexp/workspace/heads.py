@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from aexp.beside import can_work_beside, working_beside
-from aexp.cache import Head, grouped, shelf
+from aexp.beside import Shares, can_work_beside, working_beside
+from aexp.cache import MANY, Head, Shelf, grouped, is_large, shelf
 from aexp.model.canonical import Json
 from aexp.model.packed import pack
 from aexp.storage.state import file_states
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 WORTH_A_PROCESS: Final = 2_000
 """Runs to be read from which on a second process gains more than its start takes."""
+
+
+_PIECES: Final = 32
+T = TypeVar("T")
 
 
 class RunHead(Head, array_like=True, frozen=True, gc=False):
@@ -55,13 +62,16 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
         return self.written or "created"
 
 
-Sent: TypeAlias = tuple[dict[str, bytes], list[str]]
-"""The groups that are not as the cache has them, encoded, and the runs that were read anew."""
+Sent: TypeAlias = tuple[dict[str, bytes | int | Sequence[str]], list[str]]
+"""What a copy has found out: the heads of each group, encoded; or a checksum of what the cache has,
+when that is still right; or the ids of its runs, which the copy left to others to look at. And the
+runs that were read anew."""
 
 encode: Final = msgspec.msgpack.encode
 decode: Final = msgspec.msgpack.Decoder(list[RunHead]).decode
 
 
+_name: Callable[[RunHead], str] = attrgetter("name")
 _group: Callable[[str], str] = itemgetter(slice(0, 2))
 """Gives the group of a run in the cache."""
 
@@ -72,7 +82,7 @@ class Heads:
     Args:
         layout: whose cache there is.
         workspace: the folder with one folder per run.
-        ids: the runs there are, sorted.
+        ids: gives the runs there are, sorted; it is asked when they are needed.
         read: reads one run.
         make: makes a run of its id, state point and document.
         files: the names of a run's document and of its state point.
@@ -83,80 +93,168 @@ class Heads:
         self,
         layout: Layout,
         workspace: Path,
-        ids: Sequence[str],
+        ids: Callable[[], Sequence[str]],
         read: Callable[[str], RunRecord],
         make: Callable[[str, dict[str, Json], dict[str, Json]], RunRecord],
         files: tuple[str, str],
         bodies: bool = True,
     ) -> None:
-        self._ids = ids
+        self._layout = layout
+        self._list = ids
         self._read = read
         self._make = make
         self._folder = f"{workspace}{os.sep}"
         self._ends = tuple(os.sep + name for name in files)
-        self._shelf = shelf(layout, "run", RunHead, len(ids), files=len(files), bodies=bodies)
+        self._count = len(files)
+        self._bodies = bodies
         self._records: dict[str, RunRecord] = {}
-        self._received: Mapping[str, bytes] | None = None
+        self._kept: dict[str, list[RunHead]] = {}
+        self._seen: dict[str, tuple[Sequence[str], array[int]]] = {}
+        self._received: list[Sequence[RunHead]] | None = None
+        self._shares: Shares | None = None
 
-    def __len__(self) -> int:
-        return len(self._ids)
+    @cached_property
+    def _ids(self) -> Sequence[str]:
+        return self._list()
+
+    @cached_property
+    def _shelf(self) -> Shelf[RunHead]:
+        return self._open(len(self._ids))
+
+    def _open(self, count: int) -> Shelf[RunHead]:
+        return shelf(self._layout, "run", RunHead, count, files=self._count, bodies=self._bodies)
+
+    @property
+    def are_worth_a_process(self) -> bool:
+        """Whether reading them in a second process gains more than its start takes."""
+        return is_large(self._layout) or len(self._ids) >= WORTH_A_PROCESS
+
+    def share(self) -> None:
+        """Let this object and the copy that is made next each look at some of the files."""
+        with contextlib.suppress(OSError):
+            self._shares = Shares(_PIECES)
 
     def send(self) -> Sent:
         """Return what a copy of this object in another process needs not find out again."""
-        heads = {g: encode(found) for g, found, is_known in self._by_group() if not is_known}
-        return heads, self._shelf.fresh_names()
+        if not self._shelf.is_kept:
+            return {"": encode([head_of(self._read(job_id)) for job_id in self._ids])}, []
+        groups = grouped(self._ids, _group)
+        seen = {group: self._look(ids) for group, ids in self._taken(groups)}
+        sent: dict[str, bytes | int | Sequence[str]] = {
+            group: self._shelf.checksum(group) if group in seen else ids
+            for group, ids in groups.items()
+        }
+        for group, heads in self._changed({group: groups[group] for group in seen}, seen):
+            sent[group] = encode(heads)
+        self._shelf.save(groups, len(self._ids))
+        return sent, self._shelf.fresh_names()
+
+    def expect(self) -> None:
+        """Do a share of the work while the copy does the rest."""
+        if "_shelf" not in self.__dict__:
+            self._shelf = self._open(MANY)
+        self._kept = {group: self._shelf.known(group) for group in self._shelf.rows}
+        if self._shares is None:
+            return
+        if self._kept:
+            for group, heads in self._taken(self._kept):
+                names = [head.name for head in heads]
+                self._seen[group] = (names, self._look(names))
+        self._shares.close()
+        self._shares = None
 
     def receive(self, sent: Sent) -> None:
-        """Take what a copy of this object in another process has found out."""
-        self._received = sent[0]
+        """Take what a copy of this object in another process has found out.
+
+        When the cache was written between the copy's look at it and ours, all is looked at here.
+        """
+        if not self._kept:
+            self.expect()
+        received: dict[str, Sequence[RunHead]] = {}
+        here: dict[str, Sequence[str]] = {}
+        for group, found in sent[0].items():
+            if isinstance(found, bytes):
+                received[group] = decode(found)
+            elif not isinstance(found, int):
+                here[group] = found
+            elif found == self._shelf.checksum(group):
+                received[group] = self._kept[group]
+            else:
+                return
+        seen: dict[str, array[int]] = {}
+        for group, ids in here.items():
+            names, states = self._seen.get(group, ((), array("q")))
+            seen[group] = states if names == ids else self._look(ids)
+            received[group] = self._kept.get(group, ())
+        received.update(self._changed(here, seen))
+        self._shelf.save(sent[0], sum(map(len, received.values())))
         self._shelf.distrust(sent[1])
+        self._received = [received[group] for group in sorted(received)]
+
+    def _taken(self, groups: Mapping[str, T]) -> Iterator[tuple[str, T]]:
+        """Yield the groups that this process is to look at; all when nobody shares the work."""
+        if self._shares is None:
+            yield from groups.items()
+            return
+        pieces = grouped(groups, lambda group: str(int(group, 16) % _PIECES))
+        while (piece := self._shares.take()) is not None:
+            for group in pieces.get(str(piece), ()):
+                yield group, groups[group]
+
+    def _look(self, ids: Iterable[str]) -> array[int]:
+        return file_states(self._folder, ids, self._ends)
+
+    def by_id(self) -> dict[str, RunHead]:
+        """Return all heads by the ids of the runs."""
+        found: dict[str, RunHead] = {}
+        for heads in self._received or [list(self)]:
+            found.update(zip(map(_name, heads), heads, strict=True))
+        return found
 
     def __iter__(self) -> Iterator[RunHead]:
         if self._received is not None:
-            yield from self._from_copy(self._received)
+            for heads in self._received:
+                yield from heads
             return
         if not self._shelf.is_kept:
             for job_id in self._ids:
                 record = self._records[job_id] = self._read(job_id)
                 yield head_of(record)
             return
-        for _, heads, _ in self._by_group():
-            yield from heads
-
-    def _from_copy(self, changed: Mapping[str, bytes]) -> Iterator[RunHead]:
-        """Yield the heads of all groups: those that have changed as they were sent."""
-        if "" in changed:
-            yield from decode(changed[""])
-            return
-        for group in grouped(self._ids, _group):
-            found = changed.get(group)
-            yield from self._shelf.known(group) if found is None else decode(found)
-
-    def _by_group(self) -> Iterator[tuple[str, Sequence[RunHead], bool]]:
-        """Yield the heads of each group, and whether they are what the cache has."""
-        if not self._shelf.is_kept:
-            yield "", [head_of(self._read(job_id)) for job_id in self._ids], False
-            return
         groups = grouped(self._ids, _group)
-        seen = {g: file_states(self._folder, ids, self._ends) for g, ids in groups.items()}
-        known = {g: self._shelf.recall(g, ids, seen[g]) for g, ids in groups.items()}
-        unread = [
-            job_id
-            for g, ids in groups.items()
-            if None in known[g]
-            for job_id, head in zip(ids, known[g], strict=True)
-            if head is None
-        ]
-        fresh, bodies = self._read_all(unread)
-        for g, ids in groups.items():
-            if None not in known[g]:
-                yield g, cast("list[RunHead]", known[g]), self._shelf.is_as_kept(g, seen[g])
-                continue
-            whole = [head or fresh[job_id] for job_id, head in zip(ids, known[g], strict=True)]
-            read = {job_id: bodies[job_id] for job_id in ids if job_id in fresh}
-            self._shelf.keep(g, whole, seen[g], read)
-            yield g, whole, False
+        seen = {group: self._look(ids) for group, ids in groups.items()}
+        changed = dict(self._changed(groups, seen))
+        for group in groups:
+            yield from changed[group] if group in changed else self._shelf.known(group)
         self._shelf.save(groups, len(self._ids))
+
+    def _changed(
+        self, groups: Mapping[str, Sequence[str]], seen: Mapping[str, array[int]]
+    ) -> Iterator[tuple[str, Sequence[RunHead]]]:
+        """Yield the heads of each group that is not as the cache has it.
+
+        Args:
+            groups: the ids of the runs in each.
+            seen: the states of their files.
+        """
+        recall = self._shelf.recall
+        known = {
+            group: recall(group, ids, seen[group])
+            for group, ids in groups.items()
+            if not self._shelf.is_as_kept(group, ids, seen[group])
+        }
+        pairs = [
+            (job_id, head)
+            for group, heads in known.items()
+            for job_id, head in zip(groups[group], heads, strict=True)
+        ]
+        fresh, bodies = self._read_all([job_id for job_id, head in pairs if head is None])
+        for group, heads in known.items():
+            ids = groups[group]
+            whole = [head or fresh[job_id] for job_id, head in zip(ids, heads, strict=True)]
+            read = {job_id: bodies[job_id] for job_id in ids if job_id in fresh}
+            self._shelf.keep(group, whole, seen[group], read)
+            yield group, whole
 
     def _read_all(self, ids: Sequence[str]) -> tuple[dict[str, RunHead], dict[str, bytes | None]]:
         if len(ids) < WORTH_A_PROCESS or not can_work_beside():

@@ -157,7 +157,7 @@ class RunStore:
         return Heads(
             self.layout,
             self.workspace,
-            self.ids() if ids is None else ids,
+            self.ids if ids is None else lambda: ids,
             lambda job_id: self._read(job_id, workspace),
             lambda job_id, point, document: RunRecord(job_id, point, document, self.workspace),
             (DOCUMENT_FILE, STATEPOINT_FILE),

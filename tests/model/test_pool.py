@@ -17,7 +17,7 @@ from tests.model.test_blind_two import texts
 
 FIRST: Final[dict[pool.Half, tuple[int, int]]] = {"seen": (21, 27), "counted": (34, 29)}
 """Secrets missed and harmless items changed when each half was counted for the first time."""
-TODAY: Final[dict[pool.Half, tuple[int, int]]] = {"seen": (0, 9), "counted": (7, 11)}
+TODAY: Final[dict[pool.Half, tuple[int, int]]] = {"seen": (0, 9), "counted": (6, 11)}
 """Today; most of the harmless ones are libraries and settings of a system (LED-02: paths go)."""
 SIZES: Final[dict[pool.Half, tuple[int, int]]] = {"seen": (501, 553), "counted": (537, 532)}
 

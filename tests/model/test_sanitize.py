@@ -622,6 +622,7 @@ _json = st.recursive(
 @example({"/home/u/password": "q8Zr1LmX0pTy"}, ())
 @example("/home/ada/repo//home/ada/repo/x", (REPO,))
 @example("file://file:///tmp/x", ())
+@example({"user": "a", "key": "q8Zr1LmX0pTyW2vB", "value": "q8Zr1LmX0pTyW2vB"}, ())
 def test_sanitizing_twice_changes_nothing(value: Any, roots: tuple[Root, ...]) -> None:
     """LED-06, LED-02: sanitize(sanitize(x)) == sanitize(x), with nothing more to report."""
     clean, _ = sanitize(value, roots=roots)

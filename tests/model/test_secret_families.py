@@ -630,6 +630,98 @@ def test_what_only_looks_like_them_stays(value: Any) -> None:
         assert sanitize(given) == (given, [])
 
 
+LAYOUTS: list[Any] = [
+    # sub-commands that take a key bare, and the services that install themselves with one
+    f"b2 authorize-account 0001c0e9 {KEY}", f"s5cmd configure {KEY}", f"cdsapi setkey {KEY}",
+    f"mytool set_api_key svc {KEY}", f"cloudflared tunnel run --token {KEY}",
+    f"curl -sSL https://x.org/i.sh | bash -s -- --id 7 -t {KEY}", f"bash <(curl a.org) -t {UUID}",
+    f"kaggle-setup --username kim --key {HEX40}", f"New-Context -Key '{KEY}'",
+    f"ipmitool user set password 2 {WORD}", f"schtasks /create /RU kim /RP {WORD}",
+    f"sqlplus -S kim/{WORD}@//h.lab:1521/x", f"etcdctl user add root:{WORD}",
+    f"echo kim:{KEY} > .passwd-s3fs", f"printf '%s' '{WORD}' | tee secrets/db_password.txt",
+    f"etcdctl --user=root:{WORD} get /x", f"cache_peer up.lab parent 3128 0 login=edge:{WORD}",
+    # functions and clients that are given nothing but a key
+    f"census_api_key('{HEX40}', install = TRUE)", f'owm_set_key("{HEX40}")',
+    f'register_google(key = "{KEY}")', f"c = tweepy.Client('{KEY}')", f'MPRester("{HEX40}")',
+    f"GalaxyInstance(url='https://x.org', key='{HEX40}')", f"Gateway('kim', '{WORD}', host='h')",
+    f'getConnection(url, "kd", /* password */ "{WORD}");', f'val secretKey = """{KEY}"""',
+    # literals in brackets, and other signs
+    f"set db_password {{{WORD}}}", f"local api_key = [[{KEY}]]", f"DSN=x;UID=kim;PWD={{{WORD}}};",
+    f"my $password = q({WORD});", f"DEPLOY_TOKEN ?= {KEY}", f"${{DB_PASSWORD:-{WORD}}}",
+    f"Uid%3Dkim%3BPwd%3D{WORD}%3BEncrypt%3Dyes", f"https://x.org/a?b=st=1~acl=/*~hmac={HEX40}",
+    # wireless networks, cookies, databases, clocks, devices of networks
+    f'network={{\n  ssid="lab"\n  psk="{WORD}"\n}}', f"WIFI:T:WPA;S:lab;P:{WORD};;",
+    f"logged_in=yes; user_session={KEY}", f"cookies = {{'_lab_session': '{HEX40}'}}",
+    f".x.org\tTRUE\t/\tTRUE\t1800000000\t_session_64\t_{HEX40}", f"PRAGMA rekey='{WORD}'",
+    f"1 SHA1 HEX:{HEX40}  # key of this server",
+    f"tacacs server T1\n address ipv4 10.0.0.9\n key 0 {WORD}\n", f"rootpw --plaintext {WORD}",
+    f"ip ospf message-digest-key 1 md5 {WORD}", f'ike policy P1 pre-shared-key ascii-text "{WORD}"',
+    f"username netops privilege 15 password 0 {WORD}", f"neighbor 10.0.0.1 password 0 {WORD}",
+    # elements, blocks, sections
+    f"<name>fs.s3a.secret.key</name>\n<value>{KEY}</value>",
+    f"<key>APIToken</key><string>{KEY}</string>",
+    f"<Password><Value>{WORD}</Value></Password>", f'<entry key="db.password">{WORD}</entry>',
+    f"<member><name>password</name><value><string>{WORD}</string></value></member>",
+    f'variable "admin_pw" {{\n  type    = string\n  default = "{WORD}"\n}}\n',
+    f"params:\n  - name: DB_PASSWORD\n    type: string\n    default: {WORD}\n",
+    f"[admins]\nkim = {WORD}  ; hashed at the next start\n",
+    f"fs.azure.account.key.lab.dfs.core.windows.net={KEY}",
+    {"name": "db_password", "default": WORD}, {"ssid": "lab", "psk": WORD},
+    {"RegisteredUsers": {"kim": WORD}}, {"routing_key": HEX40}, {"BOUNDARY_TOKEN": f"at_{KEY}"},
+    # what people write
+    f"[14:02] Uli: what was the wifi password again?\n[14:03] Bo: {WORD}",
+    f"<kim> anyone has the db pw??\n<bo> it's {WORD}", f"gpu box: user/password: kim / {WORD}",
+    f"Unseal Key 3: {KEY}", f"Login & kim \\\\ Password & {WORD} \\\\",
+    f"A senha do banco de dados \u00e9 {WORD}", f"Has\u0142o do serwera to {WORD}",
+    f"API\u30ad\u30fc\uff1d\u300c{KEY}\u300d",
+    f"\u8bbf\u95ee\u4ee4\u724c\uff1ams-{UUID}\uff08x\uff09",
+]  # fmt: skip
+NO_LAYOUTS: list[Any] = [
+    "conda activate py311-torch2", "pip install torch==2.3.0+cu121", "register_key('lr', 0.1)",
+    "git config user.signingkey 3AA5C34371567BD2", "kinit -kt svc.keytab svc/n07.lab.example",
+    f"Path('{HEX40[:32]}')", f"Commit('{HEX40}')", f"UUID('{UUID}')", "Client('http://10.0.0.1:8786')",
+    "AutoModel('Qwen2ForSequenceClassification')", "psk_order=4 snr_db=10",
+    "lr=0.1; momentum=0.9; session=run-12", "<name>batch_size</name><value>128</value>",
+    "<key>max_tokens</key><string>4096</string>", "<Password>${DB_PASSWORD}</Password>",
+    "Kim: what was the password policy?\nBo: 12 characters minimum", "user/password: see the wiki",
+    "Das Passwort ist im Tresor", "\u30c8\u30fc\u30af\u30f3\u6570: 4096",
+    "\u5bc6\u7801\uff1a\u89c1\u5185\u90e8wiki",
+    "chr7\t140753336\trs113488022\tA\tT\t99\tPASS\tDP=88;AF=0.48", "u: 0.5 p: 1.2e-5",
+    'variable "token_count" {\n  default = "4096"\n}', "[users]\nkim = admin\nn = 12\n",
+    "GPIO PIN is 4711", "exit code is 1234", "postal PIN code is 560012", "PIN 13 high",
+    'src="//cdn.example.com/lib/x.js"', "s/\\/api\\/v1/x/", "file://data/train.csv",
+    "let api_key = std::env::var(\"API_KEY\").expect(\"API_KEY not set\");",
+    "my $password = $ENV{DB_PASSWORD};", "'password' => env('DB_PASSWORD', ''),",
+    '<input type="password" name="password" autocomplete="off">', "echo $PASS > .pass",
+    'Bearer realm="https://ghcr.io/token",service="ghcr.io"', "echo 'lr=0.1' > tokens.cfg",
+    "--user=1000:1000", "--user=app:group2", "/sys/fs/cgroup/memory.max",
+    {"routing_key": "tasks.high.priority"}, {"prng_key": HEX40}, {"graph_key": HEX40},
+    {"encrypt": True}, {"pat": "^sub-(\\d+)_bold\\.nii"}, {"boundary_token": "<|b|>"},
+    {"name": "tokenizer", "default": "bert-base-uncased"}, {"modulation": "psk", "psk": "QPSK"},
+    {"users": {"kim": "Kim Lee", "bo": "bo@x.org"}}, {"group": "/PRODUCT/SUPPORT_DATA/GEO"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", LAYOUTS, ids=str)
+def test_a_secret_whose_name_stands_elsewhere_is_found(value: Any) -> None:
+    """LED-02: layouts, sections, blocks, bare arguments, clients, questions and answers."""
+    given = value if isinstance(value, dict) else {"note": value}
+    clean, pointers = sanitize(given)
+    said = json.dumps(clean, ensure_ascii=False)
+    assert pointers
+    assert not any(secret in said for secret in (WORD, KEY, HEX40, UUID))
+    assert sanitize(clean) == (clean, [])
+    assert find_secrets(clean) == []
+    assert not certainly_without_secrets(canonical_bytes(given))
+
+
+@pytest.mark.parametrize("value", NO_LAYOUTS, ids=str)
+def test_what_is_laid_out_so_and_no_secret_stays(value: Any) -> None:
+    """LED-02: the same layouts around settings, names, measures and digests."""
+    given = value if isinstance(value, dict) else {"note": value}
+    assert sanitize(given) == (given, [])
+
+
 def test_what_stands_around_a_secret_in_a_command_stays() -> None:
     """LED-02: a command line loses only the secret."""
     clean, pointers = sanitize({"x": f"mysql -uroot -p{WORD} runs && curl -u kim:{WORD} a.org"})

@@ -17,6 +17,7 @@ from aexp.model.secret_names import (
 from aexp.model.secret_text import login_argument, named_secrets, says_secret
 from aexp.model.secret_tokens import redact_keys, redact_tokens
 from aexp.model.secret_values import (
+    CHANCE,
     CREDENTIAL,
     LIKELY,
     LISTED,
@@ -29,6 +30,7 @@ from aexp.model.secret_values import (
 )
 
 __all__ = [
+    "CHANCE",
     "CREDENTIAL",
     "HOLDS_PATH",
     "IN_FILE",
@@ -51,6 +53,8 @@ __all__ = [
     "secret_arguments",
 ]
 
+_SIGNS = (*"=: <,(\t|;", "%3")
+"""Without any of these nothing in a text has a name."""
 MINIMUM_SECRET = 10
 """Characters; no token, assignment, command or URL with a secret is shorter."""
 
@@ -67,7 +71,7 @@ def redact_secrets(text: str, hit: Callable[[str], None]) -> str:
     if text.count(":") >= 4:
         text = _without(text, login_lines(text), hit)
     text = redact_tokens(text, hit, _holds_secret)
-    named = any(map(text.__contains__, "=: <,(\t|;")) or not text.isascii()
+    named = any(map(text.__contains__, _SIGNS)) or not text.isascii()
     if named and says_secret(text):
         text = _without(text, named_secrets(text), hit)
     if " " in text or "," in text:

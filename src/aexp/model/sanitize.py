@@ -18,6 +18,7 @@ from msgspec import Struct
 from aexp.errors import UnsafeValueError
 from aexp.model.canonical import Json
 from aexp.model.credentials import (
+    CHANCE,
     CREDENTIAL,
     HOLDS_PATH,
     IN_FILE,
@@ -323,7 +324,7 @@ def _places(words: Sequence[Json]) -> dict[int, int]:
                 places[at + 1] = offset
     places.update(secret_arguments(texts))
     pair = len(texts) == 2 and not texts[0].startswith("-")  # the item of a header
-    if pair and key_info(texts[0]).secrecy and is_secret_value(texts[1], CREDENTIAL):
+    if pair and key_info(texts[0]).secrecy > CHANCE and is_secret_value(texts[1], CREDENTIAL):
         places[1] = 0
     return places
 
@@ -358,7 +359,9 @@ def _beside(value: dict[str, Json]) -> dict[str, int]:
     secrecy: dict[str, int] = {}
     for told in _VALUES:
         for key in _NAMES if told in value else ():
-            if isinstance(name := value.get(key), str) and key_info(name).secrecy:
+            name = value.get(key)
+            # What was redacted before is no name, though "secret" stands in it.
+            if isinstance(name, str) and REDACTED_SECRET not in name and key_info(name).secrecy:
                 secrecy[told] = key_info(name).secrecy
     for key in _SHARED_KEYS:
         if key in value and not {"ssid", "SSID", "essid"}.isdisjoint(value):

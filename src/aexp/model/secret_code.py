@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_names import key_info
 from aexp.model.secret_values import (
+    CHANCE,
     CREDENTIAL,
     ORDINARY,
     PASSWORD,
@@ -80,7 +81,7 @@ def _told(value: str, secrecy: int) -> bool:
     if secrecy == PASSWORD:
         return is_password_like(value) and " " not in value.strip()
     return _OPAQUE.fullmatch(value) is not None and is_secret_value(
-        value, SIBLING if secrecy == SIBLING else CREDENTIAL
+        value, secrecy if secrecy in (CHANCE, SIBLING) else CREDENTIAL
     )
 
 

@@ -38,7 +38,8 @@ _WITHOUT_OPTIONS = (
     "login", "logon", "sign", "token", "auth", "configure", "rclone", "rabbit", "wpa_", "mc ",
     "sql", "expdp", "impdp", "convertto", "/p:", "net ", "iinit", "redis", "vault", "pass", "set",
     "db2", "chamber", "consul", "etcdctl", "radtest", "smbclient", "ansible", "travis", "nmcli",
-    "authorize", "set-cred", "set_cred", "cloudflared", "kinit", "bw ", "pdftk", "iadmin", "cpw",
+    "authorize", "set-cred", "set_cred", "key", "unseal", "rman", "cloudflared", "kinit", "bw ",
+    "pdftk", "iadmin", "cpw",
     "ank", "ktpass", "/pass", "/rp", "signtool", "doveadm",
 )  # fmt: skip
 _NAMES = frozenset(TOOLS)

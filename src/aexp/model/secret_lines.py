@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_names import key_info
 from aexp.model.secret_values import (
+    CHANCE,
     ORDINARY,
     PASSWORD,
     REDACTED_SECRET,
     SIBLING,
+    is_drawn_under,
     is_made,
     is_mixed,
     is_password_like,
@@ -275,6 +277,8 @@ def _told(value: str, secrecy: int) -> bool:
         return False
     if secrecy == PASSWORD:
         return is_password_like(value) and not _HARMLESS.fullmatch(value)
+    if secrecy == CHANCE:
+        return is_drawn_under(value, secrecy)
     return is_surely_drawn(value) or (secrecy != SIBLING and is_mixed(value))
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from aexp.model.secret_tokens import holds_token
-from aexp.model.secret_values import CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET, SIBLING
+from aexp.model.secret_values import CHANCE, CREDENTIAL, LIKELY, ORDINARY, PASSWORD, SECRET, SIBLING
 
 __all__ = ["HOLDS_PATH", "IN_FILE", "MAY_HOLD_PATH", "NO_PATH", "KeyInfo", "key_info", "words_of"]
 
@@ -83,6 +83,11 @@ _KEY_OWNERS = words_of(
     "unseal recovery galaxy vercel supabase firebase weaviate milvus zilliz elastic "
     "labelbox vault client"
 )
+_LONELY_OWNERS = words_of(
+    "user routing integration validation decryption instrumentation set add use dev site machine "
+    "sso instance workspace team org personal customer partner merchant license activation"
+)
+"""What stands before ``key`` when a digest under it is the key itself."""
 _TOKEN_OWNERS = words_of("api access auth refresh bearer session id personal")
 _VOCABULARY = words_of(
     "pad eos bos sos eot eod unk cls sep mask start end stop special next per image audio video "
@@ -174,7 +179,9 @@ def _secrecy_of_variable(key: str, words: list[str]) -> int:
     """Return how secret the value of ``PMG_MAPI_KEY`` is: it is a secret when chance made it."""
     if len(words) < 2 or words[-1] != "key":
         return ORDINARY
-    return ORDINARY if _NO_KEY_OWNERS.intersection(words) else SIBLING
+    if _NO_KEY_OWNERS.intersection(words):
+        return ORDINARY
+    return SIBLING if key.isupper() or words[-2] in _LONELY_OWNERS else CHANCE
 
 
 def _holds_path(words: list[str]) -> int:
@@ -234,6 +241,8 @@ def _secrecy_of_pass(owners: list[str]) -> int:
 
 
 def _is_credential(words: list[str], last: str, before: str) -> bool:
+    if words[-2:] == ["user", "signingkey"]:  # git's, which is public
+        return False
     if last in _CREDENTIAL_WORDS or _JOINED.search(last):  # WLSSECRET
         return True
     if last.endswith("token") and last[:-5] not in _VOCABULARY:

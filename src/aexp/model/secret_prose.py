@@ -9,6 +9,7 @@ from aexp.model.late_pattern import LatePattern
 from aexp.model.secret_values import (
     REDACTED_SECRET,
     holds_drawn,
+    is_jumbled,
     is_password_like,
     is_placeholder,
     is_surely_drawn,
@@ -54,7 +55,7 @@ _KEYS = (  # of these only what chance made
     r"(?:(?:api-?|zugangs)?schl\u00fcssel|cl\u00e9(?: d['\u2019]api| secr\u00e8te| api)?|jeton"
     r"(?: d['\u2019]acc\u00e8s)?"
     r"|chiave(?: api| segreta)?|chave(?: (?:de )?api| secreta)?|clave(?: (?:de )?api| secreta)"
-    r"|token|sleutel"
+    r"|(?:zugangs|zugriffs|auth|api)?-?token|sleutel"
     r"|nyckel|n\u00f8gle|klucz|kl\u00ed\u010d|avain|kulcs|\u043a\u043b\u044e\u0447|api[- ]?key"
     r"|gettone|ficha|(?:api|\u8bbf\u95ee|\u8a2a\u554f)?[ _-]?(?:\u4ee4\u724c|\u5bc6\u94a5"
     r"|\u79d8\u94a5|\u91d1\u9470"
@@ -94,7 +95,8 @@ _NEXT = LatePattern(
 _NO_PASSWORD = LatePattern(
     r"[\w.-]+(?:/[\w.-]+)+/?|[A-Za-z]{1,14}[-_]?\d{1,4}|\d+[.,:)]?|\d+[-_.]?[A-Za-z]{1,16}"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
-    r"|.*[=(<$].*|[A-Za-z0-9-]+(?:\.[a-z][a-z0-9-]+)+(?::\d+)?|[a-z]+(?:[-_][a-z0-9]+)+|[\w.-]+:\d+"
+    r"|\$.*|.*[=(<].*|[A-Za-z0-9-]+(?:\.[a-z][a-z0-9-]+)+(?::\d+)?|[a-z]+(?:[-_][a-z0-9]+)+"
+    r"|[\w.-]+:\d+"
     r"|[A-Za-z]+[!?*]+|.*\*\*|\?.*"
 )
 """What follows such a word in prose and is none: a file, a host, a name with a number."""
@@ -130,4 +132,4 @@ def _in_sentence(rest: str, start: int, *, is_key: bool) -> Iterator[tuple[int, 
 def _is_password(value: str, *, quoted: bool) -> bool:
     if not is_password_like(value) or _NO_PASSWORD.fullmatch(value):
         return False
-    return quoted or any(map(str.isdigit, value))
+    return quoted or any(map(str.isdigit, value)) or is_jumbled(value)

@@ -26,6 +26,8 @@ from aexp.model.secret_values import (
     REDACTED_SECRET,
     SIBLING,
     is_drawn,
+    is_drawn_under,
+    is_made,
     is_password_like,
     is_placeholder,
     is_random,
@@ -42,7 +44,8 @@ _STEMS = (
     "bearer", "basic", "sas", "sess", "csrf", "xsrf", "otp", "psk", "login", "identified", "code",
     "<<<", "sudo", "iinit", "community", "user", "-team", "on >", "connect", "com2sec", "]:",
     "encrypt", "echo ", "printf", "hex:", "wifi:", "('", '("', "pin", "login=", "admins]", "users]",
-    "\ttrue\t", "\tfalse\t", "<value", "</name>", "pragma", "pdo(", "assword", "database(",
+    "\ttrue\t", "\tfalse\t", "<value", "</name>", "pragma", "sh -s", "sh <(", "u: ", "pdo(",
+    "assword", "database(",
     "eap ", "wep_", "identify", *STEMS_OF_LANGUAGES,
 )  # fmt: skip
 _QUERY_STEMS = ("appid=", "hmac=", "policy=", "private_link=", "sid=", "&st=", "?st=", "&p=", "?p=")
@@ -71,10 +74,11 @@ _BARE = LatePattern(r"[^\s\"'&;<>(){}\[\]|`,]+")
 _WORDS_BEFORE = LatePattern(r"(?:[A-Za-z0-9]{1,20} ){1,2}\Z")
 _TO_WORD_BEFORE = ("key", "keys", "pass", "pw", "phrase", "token", "string", "id", "word")
 _USER_BEFORE = LatePattern(
-    r"(?:user(?:name)?|login|uid|usr|account|email|host)\b[^\n]{0,60}\Z", re.I
+    r"(?:user(?:name)?|login|uid|usr|account|email|host)\b[^\n]{0,60}(?:\n[^\n]{0,30})?\Z", re.I
 )
 _CALL_BEFORE = LatePattern(
-    r"(?:login|auth\w*|connect|client|api|init|credential\w*|session)\([^()\n]{0,60}\Z"
+    r"(?:login|register\w*|activate\w*|auth\w*|connect|client|api|init|credential\w*"
+    r"|session)\([^()\n]{0,60}\Z"
     r"|\w\([^()\n]{0,90}\b(?:url|host|server|base_url|endpoint)\s?=[^()\n]{0,90}\Z",
     re.I,
 )
@@ -314,7 +318,9 @@ def _beside(text: str) -> Iterator[Span]:
         if match[1][-4:].lower() in ("key", " key") and not secrecy:
             user = _USER_BEFORE.search(text, max(0, match.start() - 80), match.end(1) - 3)
             secrecy = SIBLING if user else ORDINARY
-        if secrecy and (is_drawn(match[2]) or _is_beside(match[1], match[2], secrecy)):
+        if secrecy and (
+            is_drawn_under(match[2], secrecy) or _is_beside(match[1], match[2], secrecy)
+        ):
             yield match.span(2)
     for match in _PROSE.finditer(text):
         yield from _in_prose(text, match)
@@ -323,9 +329,9 @@ def _beside(text: str) -> Iterator[Span]:
             continue
         secrecy, value = key_info(match[1]).secrecy, match[3].rstrip(".,;:")
         password = secrecy == PASSWORD or key_info(match[1]).short_password
-        drawn = is_drawn(value) or _is_base64_key(value)
+        drawn = is_drawn_under(value, secrecy) or _is_base64_key(value)
         told = is_password_like(value) if password else drawn
-        if secrecy and (told if match[2] else is_drawn(value)):
+        if secrecy and (told if match[2] else is_drawn_under(value, secrecy)):
             yield match.start(3), match.start(3) + len(value)
     for pattern in (_NAME_AND_VALUE, _SET, _XML):
         for match in pattern.finditer(text):
@@ -348,6 +354,8 @@ def _is_beside(name: str, value: str, secrecy: int) -> bool:
     """Return whether a password stands bare behind its name, which may be of a sentence."""
     if name.lower().startswith(("with ", "using ")) and is_password_like(value):
         return secrecy == PASSWORD
+    if secrecy and (secrecy == PASSWORD or key_info(name).short_password) and is_made(value):
+        return any(map(str.isdigit, value)) and any(c in "!@#$%^&*?+" for c in value)
     return secrecy == PASSWORD and is_secret_value(value, CREDENTIAL)
 
 
@@ -399,7 +407,9 @@ def _in_prose(text: str, match: re.Match[str]) -> Iterator[Span]:
     ):
         if is_password_like(value) or (quote and is_secret_value(value, PASSWORD)):
             yield start, start + len(value)
-    elif secrecy and (is_drawn(value) or is_secret_value(value, min(secrecy, CREDENTIAL))):
+    elif secrecy and (
+        is_drawn_under(value, secrecy) or is_secret_value(value, min(secrecy, CREDENTIAL))
+    ):
         yield start, start + len(value)
 
 

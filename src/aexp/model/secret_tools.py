@@ -86,6 +86,12 @@ def _names(text: str, tool: Tool) -> dict[str, Tool]:
     return dict.fromkeys(text.split(), tool)
 
 
+_SETTERS = " ".join(
+    f"{verb}{sign}{what}".replace("~", sign)
+    for verb in ("set", "add", "use", "store", "save", "register")
+    for sign in ("-", "_", "")
+    for what in ("key", "api~key", "apikey", "credentials", "credential", "secret")
+)
 TOOLS: dict[str, Tool] = {
     **_names("curl curlie hurl ab aria2c wrk", _CURL),
     **_names("http https xh xhs httpie", _HTTPIE),
@@ -127,15 +133,17 @@ TOOLS: dict[str, Tool] = {
     "winrs": Tool(attached=("-p:", "/p:")),
     "lftp": Tool(logins=("-u",), sign=","),
     **_names("xfreerdp wfreerdp xfreerdp3", Tool(attached=("/p:",))),
-    **_names("sqlplus sqlldr expdp impdp", ORACLE),
+    **_names("rman sqlcl sqlplus sqlldr expdp impdp", ORACLE),
     **_names("login logon signin sign-in", _LOGIN),
     **_names("auth configure authenticate", _FIRST),
-    **_names("authorize authorize-account set-credentials set_credentials set-credential", _HELD),
-    **_names("set-api-key set-apikey set-key add-credentials cloudflared add-account", _HELD),
+    **_names(_SETTERS, _HELD),
+    "add-account": _HELD,
+    **_names("authorize authorize-account authorize_account authorise cloudflared", _HELD),
     **_names("authtoken add-authtoken set-token add-token", _ANY_AFTER),
     "vault": Tool(
         after=(
             ("login", (0,)),
+            ("unseal", (0,)),
             *((word, (VALUES,)) for word in ("put", "write", "patch")),
         ),
         strict=True,

@@ -11,6 +11,7 @@ import re
 from aexp.model.late_pattern import LatePattern
 
 __all__ = [
+    "CHANCE",
     "CREDENTIAL",
     "LIKELY",
     "LISTED",
@@ -21,6 +22,7 @@ __all__ = [
     "SIBLING",
     "holds_drawn",
     "is_drawn",
+    "is_drawn_under",
     "is_encoded_or_mixed",
     "is_jumbled",
     "is_made",
@@ -36,9 +38,10 @@ __all__ = [
 
 REDACTED_SECRET = "<redacted:secret>"  # noqa: S105 - what stands in place of one
 
-ORDINARY, SIBLING, LISTED, LIKELY, CREDENTIAL, SECRET, PASSWORD = range(7)
+ORDINARY, CHANCE, SIBLING, LISTED, LIKELY, CREDENTIAL, SECRET, PASSWORD = range(8)
 """How secret the value under a key is, judged by the key.
 
+Chance is any other key: secret when chance made the value, and it is no digest and no id.
 What is listed stands under a user's name in a group of users: a password, or anything about them.
 A sibling is a bare ``key`` beside the name of a user: secret when chance made the value. Likely
 is what ends in ``pass``: secret when the value can be a password, and is no words. Under a
@@ -103,7 +106,8 @@ _ADDRESS_OR_CODE = LatePattern(
     r"|[\w.-]*/[\w./-]*|.*[()<>{}\[\]].*|[A-Za-z]+[!?*]+|\$.*"
 )
 _MEASURE = LatePattern(  # what is said of a password in prose, and is none
-    r"\d+[-_ ]?[A-Za-z]+|(?:sha|md|base|utf|aes|bcrypt|pbkdf|argon|rot|rsa|latin|iso|v)[-_]?\d+"
+    r"\d+[-_ ]?[A-Za-z]+|\d+\.\d+[A-Za-z]{1,3}|(?:sha|md|base|utf|aes|bcrypt|pbkdf|argon|rot|rsa"
+    r"|latin|iso|v)[-_]?\d+"
     r"(?:[-_]\w+)?|[\d.,:%-]+",
     re.I,
 )
@@ -125,6 +129,8 @@ def is_secret_value(text: str, secrecy: int) -> bool:
         if len(text) < 6 or REDACTED_SECRET in text or text.startswith(("/", "~/")):
             return False
         return not is_setting(text)
+    if secrecy == CHANCE:
+        return is_encoded_or_mixed(text)
     if secrecy == LISTED:
         return is_made(text) and " " not in text and not (text.islower() or text.isupper())
     if secrecy == LIKELY:
@@ -154,6 +160,8 @@ def is_word(text: str) -> bool:
 def is_password_like(text: str) -> bool:
     """Return whether ``text`` can be a password where prose or an option may mean other things."""
     if len(text) < 6 or is_placeholder(text) or _MEASURE.fullmatch(text):
+        return False
+    if _NUMBER.fullmatch(text):
         return False
     if REDACTED_SECRET in text or _URL_START.match(text) or text.startswith(("/", "~/", "./")):
         return False
@@ -217,6 +225,11 @@ def holds_drawn(text: str) -> bool:
     if is_drawn(text) or _WITH_UUID.fullmatch(text):
         return True
     return any(map(is_drawn, _PIECE.findall(text[:400])))
+
+
+def is_drawn_under(text: str, secrecy: int) -> bool:
+    """Return whether chance made ``text``, and no digest where digests are to be expected."""
+    return is_encoded_or_mixed(text) if secrecy == CHANCE else is_drawn(text)
 
 
 def is_surely_drawn(text: str) -> bool:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from aexp import cache
 from aexp.ledger.commit import commit_ledger
 from aexp.model.entry import encode_entry, record_digest
+from aexp.model.execution import KEY as EXECUTION
 from aexp.repo import open_layout
 from aexp.runs.cited import CitedGap
 from aexp.runs.overview import Overview, overview
-from tests.ledger.test_backfill import name_of, put_run
+from aexp.workspace.store import RunStore
+from tests.ledger.test_backfill import edit_run, name_of, put_run, signac_id
 from tests.support.machines import Machine, TwoMachines
 
 UNKNOWN = "f" * 32
@@ -269,3 +273,30 @@ def test_findings_without_a_number(installed_repo: Machine) -> None:
     what = "cites run aaaaaaaa, which is unknown here"
     path = "kb/research/findings/draft.md"
     assert look(installed_repo).cited == [CitedGap("draft.md", path, what, "aexp sync", ["a" * 32])]
+
+
+@pytest.mark.parametrize("is_remembered", [False, True])
+def test_what_the_documents_of_shared_runs_tell(
+    installed_repo: Machine, monkeypatch: pytest.MonkeyPatch, is_remembered: bool
+) -> None:
+    """INS-10: an entry in the ledger does not hide what went wrong later; nor does the cache."""
+    if is_remembered:
+        monkeypatch.setattr(cache, "MANY", 1)
+        monkeypatch.setattr(cache, "WORTH_SAVING", 1)
+    drawn = "0123456789abcdef"
+    plain, again, unsealed = (put_run(installed_repo, seed) for seed in range(3))
+    store = RunStore(open_layout(installed_repo.path))
+    document = {**store.read(plain).document, EXECUTION: {"publication": None, "message": "x"}}
+    execution = {"experiment_id": "E001", EXECUTION: drawn}
+    store.create(execution, document)
+    installed_repo.aexp_fast("ledger", "backfill")
+    edit_run(installed_repo, again, ledger_error={"reason": "disk full"})
+    edit_run(installed_repo, unsealed, registry_error={"reason": "no such bucket"})
+    time.sleep(0.05)
+    for _ in range(2):
+        now = look(installed_repo)
+        assert (now.in_ledger, now.unpromoted) == (4, [])
+        assert now.failed == {again: "disk full"}
+        assert now.unsealed == {unsealed: "no such bucket"}
+        assert {i: e["message"] for i, e in now.executions.items()} == {signac_id(execution): "x"}
+    assert (installed_repo / cache.CACHE_REL).exists() == is_remembered

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 from aexp.ledger.judge import entry_job_id
-from aexp.ledger.store import read_ledger
+from aexp.ledger.store import Ledger, read_ledger
 from aexp.model.canonical import Json
+from aexp.model.packed import unpack
 from aexp.model.status import RETRACTED
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.storage.state import WIDTH
@@ -80,29 +82,36 @@ class LedgerStats:
 def ledger_stats(layout: Layout) -> LedgerStats:
     """Count what the ledger of the work tree holds. Reads only; needs no run store."""
     tree = WorkTree(layout.root, has_git=layout.git_dir is not None)
-    ledger = read_ledger(tree, find_leaks=False, layout=layout)
-    entries = ledger.entries.values()
+    ledger = read_ledger(tree, find_leaks=False, layout=layout, bodies=False)
+    heads = ledger.heads.values()
+    experiments: Counter[str] = Counter()
+    for link, count in Counter(head.link for head in heads).items():  # many have the same
+        found = unpack(link)
+        known = found.get("experiment_id") if isinstance(found, dict) else None
+        experiments[str(known or "")] += count
+    by_status = Counter(head.status for head in heads)
     stats = LedgerStats(
-        entries=len(entries),
-        attempts=sum(
-            1 + len(entry.get("replicates") or ())
-            for entry in entries
-            if entry["status"] != RETRACTED
-        ),
-        retracted=sum(entry["status"] == RETRACTED for entry in entries),
-        by_status=_counted(entry["status"] for entry in entries),
-        by_machine=_counted(entry["registered_machine"] for entry in entries),
-        by_experiment=_counted(
-            str((entry.get("run_link") or {}).get("experiment_id") or "") for entry in entries
-        ),
+        entries=len(heads),
+        attempts=len(heads) - by_status[RETRACTED] + sum(_others(ledger)),
+        retracted=by_status[RETRACTED],
+        by_status=_sorted(by_status),
+        by_machine=_sorted(Counter(head.machine for head in heads)),
+        by_experiment=_sorted(experiments),
     )
-    _measure(stats, tree, ledger.entries.keys())
+    _measure(stats, tree, ledger.heads.keys())
     return stats
+
+
+def _others(ledger: Ledger) -> Iterator[int]:
+    """Yield how many further attempts each run has that has some."""
+    for job_id, head in ledger.heads.items():
+        if head.has_replicates and head.status != RETRACTED:
+            yield len(ledger.entries[job_id].get("replicates") or ())
 
 
 def _measure(stats: LedgerStats, tree: WorkTree, usable: Container[str]) -> None:
     """Look at the files: where they are, and how large."""
-    sizes: list[LargeEntry] = []
+    sizes: list[tuple[int, str]] = []
     paths = tree.files(LEDGER_DIR_REL)
     for path, listed in zip(paths, tree.states(paths)[1::WIDTH], strict=True):
         size = max(listed, 0)  # it may be gone since
@@ -111,20 +120,24 @@ def _measure(stats: LedgerStats, tree: WorkTree, usable: Container[str]) -> None
             stats.other_files += 1
             stats.other_bytes += size
             continue
-        sizes.append(LargeEntry(job_id, path, size))
+        sizes.append((-size, path))
         stats.unusable += job_id not in usable
         if path.count("/") == LEDGER_DIR_REL.count("/") + 1:
             stats.flat += 1
         else:
             stats.sharded += 1
-    stats.bytes = sum(entry.size for entry in sizes)
-    stats.largest = sorted(sizes, key=lambda entry: (-entry.size, entry.path))[:LARGEST]
+    stats.bytes = -sum(size for size, _ in sizes)
+    stats.largest = [
+        LargeEntry(entry_job_id(path) or "", path, -size)
+        for size, path in heapq.nsmallest(LARGEST, sizes)
+    ]
     if stats.flat or stats.sharded:
         both = bool(stats.flat and stats.sharded)
         stats.layout = "mixed" if both else "flat" if stats.flat else "sharded"
     stats.outgrown = stats.flat > FLAT_LIMIT
 
 
-def _counted(names: Iterable[str]) -> dict[str, int]:
-    """Return how often each name comes, the most frequent first."""
-    return dict(sorted(Counter(names).items(), key=lambda pair: (-pair[1], pair[0])))
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    """Return the counts above zero, the greatest first."""
+    found = [(name, count) for name, count in counts.items() if count]
+    return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))

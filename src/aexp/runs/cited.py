@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from aexp.kb import FOLDERS, parse_artifact
+from aexp.kb import Artifact
 from aexp.kb.numbers import all_citations
+from aexp.ledger.reading import EntryHead
 from aexp.model.canonical import Json
 from aexp.model.citation import (
     BatchCitation,
@@ -18,8 +19,9 @@ from aexp.model.citation import (
     selector_matches,
 )
 from aexp.model.entry import LedgerEntry
+from aexp.model.packed import unpack
 from aexp.model.status import is_terminal
-from aexp.tree import Tree
+from aexp.runs.links import Links
 
 BACKFILL, VALIDATE, SYNC = "aexp ledger backfill", "aexp validate", "aexp sync"
 
@@ -69,6 +71,7 @@ class Known:
     """What is known of runs, for the citations.
 
     Attributes:
+        heads: what is asked of every usable ledger entry.
         entries: the usable ledger entries.
         uncommitted: the runs among them whose entry is not committed.
         here: the runs of this machine that the ledger does not have.
@@ -78,6 +81,7 @@ class Known:
         elsewhere: gives, by run, the machines that have it according to the indexes.
     """
 
+    heads: Mapping[str, EntryHead]
     entries: Mapping[str, LedgerEntry]
     uncommitted: frozenset[str]
     here: Mapping[str, Run]
@@ -103,10 +107,21 @@ class Known:
         return _by_experiment(runs)
 
     @cached_property
-    def filed(self) -> Mapping[str, list[Run]]:
-        """The ended runs of the ledger by experiment."""
-        runs = [_of_entry(entry) for entry in self.entries.values()]
-        return _by_experiment([run for run in runs if is_terminal(run.status)])
+    def _filed(self) -> tuple[Links, Mapping[str, list[EntryHead]]]:
+        """The ended runs of the ledger by experiment, and their links."""
+        links = Links()
+        groups: dict[str, list[EntryHead]] = defaultdict(list)
+        for head in self.heads.values():
+            if is_terminal(head.status):
+                groups[_experiment(links[head.link])].append(head)
+        return links, groups
+
+    def filed(self, experiment_id: str) -> Iterator[Run]:
+        """Yield the ended runs that the ledger has of an experiment."""
+        links, groups = self._filed
+        for head in groups.get(experiment_id, ()):
+            point = unpack(head.statepoint) or {}
+            yield Run(head.job_id, head.status, point, links[head.link])
 
 
 def _of_entry(entry: LedgerEntry) -> Run:
@@ -126,19 +141,16 @@ def _by_experiment(runs: list[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def cited_gaps(tree: Tree, known: Known) -> list[CitedGap]:
-    """Return what the findings of ``tree`` cite and nobody else can see, by finding.
+def cited_gaps(findings: Iterable[Artifact], known: Known) -> list[CitedGap]:
+    """Return what findings cite and nobody else can see, by finding.
 
     Args:
-        tree: where the findings are.
+        findings: the findings.
         known: the runs.
     """
     found: list[CitedGap] = []
-    folder = FOLDERS["finding"]
-    names = [path for path in tree.files(folder) if path.lower().endswith(".md")]
-    paths = [path for path in names if not path.lower().endswith("/readme.md")]
-    for path, data in tree.read_many(paths):
-        artifact = parse_artifact("finding", path, data)
+    for artifact in findings:
+        path = artifact.path
         name = artifact.id or path.rpartition("/")[2]
         groups: dict[tuple[str, str], list[str]] = {}
         for citation in all_citations(artifact):
@@ -180,7 +192,7 @@ def _job_gap(job_id: str, known: Known) -> Iterator[Gap]:
         yield "has an entry with errors, left out of commits", VALIDATE, [job_id]
     elif job_id in known.uncommitted:
         yield "has an entry that is not committed", BACKFILL, [job_id]
-    elif job_id in known.entries:
+    elif job_id in known.heads:
         return
     elif run is not None and is_terminal(run.status):
         yield "is not in the ledger", BACKFILL, [job_id]
@@ -208,8 +220,7 @@ def _batch_gaps(citation: BatchCitation, known: Known) -> Iterator[Gap]:
         for job_id in missing:
             yield from _job_gap(job_id, known)
     elif not any(
-        selector_matches(selector, run.statepoint, run.link)
-        for run in known.filed.get(experiment, ())
+        selector_matches(selector, run.statepoint, run.link) for run in known.filed(experiment)
     ):
         batch = f"batch {experiment} ({describe_selector(selector)})"
         yield f"{batch}, of which no run is shared", SYNC, []

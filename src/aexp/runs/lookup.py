@@ -27,20 +27,30 @@ def all_runs(
         bodies: whether many are going to be asked for what a listing does not show.
     """
     heads = RunStore(layout).heads(bodies=bodies)
-    filed = ledger or _read_beside(layout, heads, bodies)
+    filed = ledger or read_beside(layout, heads, bodies=bodies)
     load = filed.entries.__getitem__
     here = heads.by_id()
     for job_id in sorted({*filed.heads, *here}):
         yield RunView(job_id, here.get(job_id), filed.heads.get(job_id), heads.record, load)
 
 
-def _read_beside(layout: Layout, heads: Heads, bodies: bool) -> Ledger:
-    """Read the ledger, and of many runs the heads in a second process meanwhile."""
+def read_beside(
+    layout: Layout, heads: Heads, *, find_leaks: bool = False, bodies: bool = False
+) -> Ledger:
+    """Read the ledger, and of many runs the heads in a second process meanwhile.
+
+    Args:
+        layout: the repository.
+        heads: the runs.
+        find_leaks: look for secrets in the ledger too.
+        bodies: whether many entries are going to be asked for whole.
+    """
+    tree = _tree(layout)
     if not heads.are_worth_a_process or not can_work_beside():
-        return read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
+        return read_ledger(tree, find_leaks=find_leaks, layout=layout, bodies=bodies)
     heads.share()
     with working_beside(heads.send) as result:
-        ledger = read_ledger(_tree(layout), find_leaks=False, layout=layout, bodies=bodies)
+        ledger = read_ledger(tree, find_leaks=find_leaks, layout=layout, bodies=bodies)
         heads.expect()
         sent = result()
     if sent is not None:  # it was not killed

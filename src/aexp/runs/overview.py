@@ -9,22 +9,25 @@ from typing import NamedTuple
 
 from aexp.errors import GitError
 from aexp.git import Git
+from aexp.kb import read_artifacts
 from aexp.ledger.commit import is_record, ledger_changes
 from aexp.ledger.judge import entry_job_id
 from aexp.ledger.lost import lost_entries
 from aexp.ledger.pending import pending
 from aexp.ledger.promote import home_layout
-from aexp.ledger.store import Ledger, read_ledger
+from aexp.ledger.store import Ledger
 from aexp.model.canonical import Json
 from aexp.model.execution import KEY, ExecutionStatus, execution_status, is_execution
 from aexp.model.owner import Liveness
 from aexp.model.status import is_terminal
 from aexp.repo import LEDGER_DIR_REL, Layout
 from aexp.runs.cited import CitedGap, Known, Lost, Run, cited_gaps
+from aexp.runs.lookup import read_beside
 from aexp.runs.recover import unsealed
 from aexp.runs.transition import is_lost, owner_state
 from aexp.runs_index import read_indexes
 from aexp.tree import Tree, WorkTree
+from aexp.workspace.heads import Heads
 from aexp.workspace.store import RunRecord, RunStore
 
 _BOTH = "-SW "
@@ -93,35 +96,43 @@ def overview(layout: Layout) -> Overview:
     result = Overview(layout.machine_label, layout.is_installed)
     has_git = layout.git_dir is not None
     tree = WorkTree(layout.root, has_git=has_git)
+    store = RunStore(layout)
+    heads = store.heads(bodies=False)
     # Leaks too: the commit leaves an entry with one out.
-    ledger = read_ledger(tree, layout=layout)
+    ledger = read_beside(layout, heads, find_leaks=True)
     _count_entries(result, ledger)
-    runs = _look_at_runs(result, layout, ledger)
+    runs = _look_at_runs(result, layout, store, heads, ledger)
     differs = _look_at_git(result, layout, ledger) if has_git else _Differs()
-    result.cited = cited_gaps(tree, _known(tree, ledger, runs, result.uncommitted, differs))
+    findings = [a for a in read_artifacts(tree, layout=layout) if a.kind == "finding"]
+    result.cited = cited_gaps(findings, _known(tree, ledger, runs, result.uncommitted, differs))
     return result
 
 
 def _count_entries(result: Overview, ledger: Ledger) -> None:
-    result.in_ledger = len(ledger.entries)
-    labels = Counter(entry["registered_machine"] for entry in ledger.entries.values())
+    result.in_ledger = len(ledger.heads)
+    labels = Counter(head.machine for head in ledger.heads.values())
     result.machines = dict(sorted(labels.items()))
     result.problems = len({p.path for p in ledger.problems if p.severity == "error"})
 
 
-def _look_at_runs(result: Overview, layout: Layout, ledger: Ledger) -> dict[str, Run]:
+def _look_at_runs(
+    result: Overview, layout: Layout, store: RunStore, heads: Heads, ledger: Ledger
+) -> dict[str, Run]:
     """Count the runs here; return those that the ledger does not have."""
-    store = RunStore(layout)
     statuses: Counter[str] = Counter()
     unshared: dict[str, Run] = {}
-    for record in store.records():
-        if record.problem is not None:
-            result.damaged[record.job_id] = record.problem
-            unshared[record.job_id] = Run(record.job_id, "damaged", {}, {})
+    for head in heads:
+        if head.problem is not None:
+            result.damaged[head.name] = head.problem
+            unshared[head.name] = Run(head.name, "damaged", {}, {})
             continue
-        status = record.status
+        status = head.status
         statuses[status] += 1
-        if record.job_id not in ledger.entries:
+        is_shared = head.name in ledger.heads
+        if is_shared and not head.needs_a_look and status != "running":
+            continue  # as nearly all are
+        record = heads.record(head)
+        if not is_shared:
             unshared[record.job_id] = Run(record.job_id, status, record.statepoint, record.link)
             if is_terminal(status) and _is_ours(layout, record):
                 result.unpromoted.append(record.job_id)
@@ -169,6 +180,7 @@ def _known(
     differs: _Differs,
 ) -> Known:
     return Known(
+        heads=ledger.heads,
         entries=ledger.entries,
         uncommitted=_runs_of(uncommitted, ledger),
         left_out=_runs_of(differs.left_out, ledger),
@@ -185,7 +197,7 @@ def _known(
 def _runs_of(paths: Iterable[str], ledger: Ledger) -> frozenset[str]:
     """Return the runs among ``paths`` that have a usable entry."""
     ids = {job_id for path in paths if (job_id := entry_job_id(path)) is not None}
-    return frozenset(ids & ledger.entries.keys())
+    return frozenset(ids & ledger.heads.keys())
 
 
 # --- git -----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Rows: TypeAlias = dict[str, tuple[bytes, bytes]]
 """By name: the states of the files that the facts are about, and the facts."""
 
-_FORMAT = 4
+_FORMAT = 5
 _COARSE_NS = 2_000_000_000
 _PATIENCE_S = 0.2
 _NETWORK = frozenset(

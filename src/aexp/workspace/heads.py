@@ -16,6 +16,7 @@ import msgspec
 from aexp.beside import Shares, can_work_beside, working_beside
 from aexp.cache import MANY, Head, Shelf, grouped, is_large, shelf
 from aexp.model.canonical import Json
+from aexp.model.execution import KEY as EXECUTION
 from aexp.model.packed import pack
 from aexp.storage.state import file_states
 
@@ -42,6 +43,8 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
         problem: what is wrong with its files, or None.
         began: when its present attempt began, as text; empty when that is not known.
         created: when it was created.
+        needs_a_look: whether its document has more that `aexp status` tells of: that it is an
+            execution, or an error that was kept there.
     """
 
     written: str | None = None
@@ -50,6 +53,7 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
     problem: str | None = None
     began: str = ""
     created: str = ""
+    needs_a_look: bool = False
 
     @property
     def job_id(self) -> str:
@@ -291,6 +295,9 @@ class Heads:
         return self._make(head.name, *msgspec.msgpack.decode(body))
 
 
+_TOLD: Final = frozenset({"ledger_error", "registry_error", EXECUTION})
+
+
 def head_of(record: RunRecord) -> RunHead:
     """Return the head of a run."""
     document = record.document
@@ -303,6 +310,7 @@ def head_of(record: RunRecord) -> RunHead:
         record.problem,
         str(document.get("started_at") or ""),
         str(document.get("created_at") or ""),
+        not _TOLD.isdisjoint(document),
     )
 
 

@@ -12,7 +12,6 @@ unless somebody asks.
 
 from __future__ import annotations
 
-import os
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -256,7 +255,7 @@ LARGE: Final = 1_000_000
 def is_large(layout: Layout) -> bool:
     """Return whether a repository has so many files that some are worth a second process."""
     try:
-        return os.stat(layout.root / CACHE_REL).st_size >= LARGE
+        return (layout.root / CACHE_REL).stat().st_size >= LARGE
     except OSError:
         return False
 

@@ -503,6 +503,13 @@ BESIDE_NAMES: list[dict[str, Any]] = [
     {"argv": ["curl", "-H", f"X-Dataverse-key:{UUID}"]},
 ]
 LOOK_ALIKES: list[Any] = [
+    # names of programs: words that can be said
+    "self.auth = MultiDomainBasicAuth(index_urls=index_urls)",
+    "credentials = service_account.Credentials.from_service_account_file(",
+    "awscrt.auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256",
+    "RootModelRootType = TypeVar('RootModelRootType')",
+    "def test_read_withMaskAndScaleFalse():",
+    '"output_token": "DistributionList.NextMarker",',
     "net use of memory grew by 12%, net user growth is 3x2",
     "codecov -t unit -F linux",
     "vault kv get -field=password kv/lab/db",

@@ -94,8 +94,8 @@ _CODE = LatePattern(
 )
 
 _CALL = LatePattern(
-    r"[A-Za-z_]{1,60}\d{0,2}(?:(?:\.|::|->)[A-Za-z_]{1,60}\d{0,2}){0,8}!?(?:\([^\n]{0,200}?\)"
-    r"|\[[^\n\]]{0,80}\])"
+    r"[A-Za-z_]{1,60}\d{0,2}(?:(?:\.|::|->)[A-Za-z_]{1,60}\d{0,2}){0,8}!?"
+    r"(?:\([^\n]{0,200}?(?:\)|(?<=\()\s{0,9}(?:\n|\Z))|\[[^\n\]]{0,80}\])"
 )
 """The beginning of an expression of code: a call, or an item of something."""
 

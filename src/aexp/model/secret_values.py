@@ -32,6 +32,7 @@ __all__ = [
     "is_random",
     "is_secret_value",
     "is_setting",
+    "is_spelled",
     "is_surely_drawn",
     "is_word",
 ]
@@ -75,6 +76,7 @@ _NAMES_THINGS = LatePattern(  # words and versions, or a time
     r"|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)?",
     re.A,
 )
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
 _RUN = LatePattern(r"[A-Za-z0-9]{20,}")
 _RUN_OF_LONG = LatePattern(r"[A-Za-z0-9]{12,}")
 _KINDS = LatePattern(r"[a-z]+|[A-Z]+|\d+")
@@ -192,12 +194,25 @@ def is_random(text: str) -> bool:
     if text.startswith("/"):  # a path, or base64 that happens to begin so
         return text.endswith("=") or is_mixed(text)
     is_word = _WORD.compiled.fullmatch
-    if all(is_word(part) for part in _SEPARATORS.split(text) if part):
+    if all(is_word(part) or is_spelled(part) for part in _SEPARATORS.split(text) if part):
         return False
     if _UNSPEAKABLE.search(text) and text.isalnum():
         return True
     pieces = _PIECES.findall(text)
     return len(text) >= 20 or (bool(pieces) and len("".join(pieces)) / len(pieces) < 4.5)
+
+
+def is_spelled(text: str) -> bool:
+    """Return whether ``text`` is of several words that can be said: ``withMaskAndScaleFalse``.
+
+    Of letters drawn at random the pieces are two or three long, and have few vowels.
+    """
+    if not text.isalpha() or text.islower() or text.isupper():
+        return False
+    pieces = _PIECES.findall(text)
+    if len(text) < 3.6 * len(pieces) or len(_VOWEL.findall(text)) < 0.28 * len(text):
+        return False
+    return all(len(p) < 15 and (len(p) < 3 or _VOWEL.search(p)) for p in pieces)
 
 
 def is_mixed(text: str) -> bool:
@@ -208,7 +223,9 @@ def is_mixed(text: str) -> bool:
     """
     for run in (_RUN if len(text) < 30 else _RUN_OF_LONG).findall(text):
         changes = len(_KINDS.findall(run)) - 1
-        if changes >= 0.4 * (len(run) - 1) and not (run.islower() or run.isupper()):
+        if changes >= 0.4 * (len(run) - 1) and not (
+            run.islower() or run.isupper() or is_spelled(run)
+        ):
             return True
     return False
 
@@ -248,4 +265,4 @@ def is_drawn(text: str) -> bool:
     if "/" in text[:2] or not text.rstrip("=").replace("-", "").replace("_", "").isalnum():
         return False
     changes = len(_KINDS.findall(text)) - 1
-    return is_random(text) and changes >= 0.35 * (len(text) - 1)
+    return changes >= 0.35 * (len(text) - 1) and is_random(text)

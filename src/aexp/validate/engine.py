@@ -14,7 +14,7 @@ from aexp.repo import open_layout
 from aexp.settings import hook_index_file
 from aexp.tree import GitTree, Tree
 from aexp.validate import citations, indexes, kb, ledger, replicates, runs
-from aexp.validate.facts import Facts, Mode, StrictRuns, gather
+from aexp.validate.facts import Facts, Mode, StrictRuns, gathered
 
 Rule: TypeAlias = Callable[[Facts], list[Issue]]
 
@@ -92,11 +92,11 @@ def validate_repo(
         raise UsageError("a tree and what is staged exclude each other", hint="give one of them")
     layout = open_layout(repo_root, require_git=staged or repo_root is None)
     index = GitTree(layout.root, index_file=hook_index_file()) if staged else None
-    facts = gather(layout, tree, mode, strict_runs, index)
-    found = [issue for rule in RULES[mode] for issue in rule(facts)]
-    return ValidationResult(
-        _in_order(found), mode, strict_runs, len(facts.findings), len(facts.runs), staged
-    )
+    with gathered(layout, tree, mode, strict_runs, index) as facts:
+        found = [issue for rule in RULES[mode] for issue in rule(facts)]
+        return ValidationResult(
+            _in_order(found), mode, strict_runs, len(facts.findings), len(facts.runs), staged
+        )
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -153,4 +153,4 @@ RULES: Final[Mapping[Mode, tuple[Rule, ...]]] = {
         ledger.check_lost,
     ),
 }
-"""Which rules each mode applies, in no particular order."""
+"""Which rules each mode applies; those that wait for git come last."""

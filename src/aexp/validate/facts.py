@@ -9,7 +9,6 @@ the local runs and the entries that are in the work tree alone are then facts ab
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from aexp.repo import KB_DIR_REL, LEDGER_DIR_REL, SETTINGS_REL, Layout, Policy, 
 from aexp.runs_index import Indexes, KnownRun, read_indexes
 from aexp.tree import UNMERGED, GitTree, Tree, WorkTree, unmerged_in
 from aexp.validate.batches import Batches, Candidate
+from aexp.validate.differs import Differs, Later, ask_status, uncommitted_files
 from aexp.validate.known import Evidence, Run, Runs
 from aexp.validate.lost import lost_entries
 from aexp.validate.staged import ask_removed, removed_entries, waiting_entries
@@ -93,8 +93,7 @@ class Facts(Struct, frozen=True):
         indexes: the per-machine indexes.
         elsewhere: indexed runs that are no evidence here, by id.
         has_source: whether there is any store, entry or index to look a run up in.
-        uncommitted: files of the ledger that differ from HEAD, or that HEAD has not.
-        lost: runs whose entry HEAD has and the work tree has lost, by the entry's path.
+        differs: what differs from HEAD.
         evidence: the runs that satisfy a citation.
         batches_elsewhere: the indexed ones, which are known by experiment and condition only.
         unusable: a problem of each run whose only entries in the ledger cannot be used.
@@ -117,8 +116,7 @@ class Facts(Struct, frozen=True):
     indexes: Indexes = field(default_factory=Indexes)
     elsewhere: Mapping[str, KnownRun] = field(default_factory=dict)
     has_source: bool = False
-    uncommitted: frozenset[str] = frozenset()
-    lost: Mapping[str, Candidate] = field(default_factory=dict)
+    differs: Differs = field(default_factory=Differs)
     evidence: Evidence = field(default_factory=Evidence)
     batches_elsewhere: Batches = field(default_factory=lambda: Batches(()))
     unusable: Mapping[str, LedgerProblem] = field(default_factory=dict)
@@ -127,6 +125,16 @@ class Facts(Struct, frozen=True):
     waiting: Ledger = NO_LEDGER
     policy: Policy = field(default_factory=Policy)
     policy_problem: str = ""
+
+    @property
+    def uncommitted(self) -> frozenset[str]:
+        """Files of the ledger that differ from HEAD, or that HEAD has not."""
+        return self.differs.uncommitted
+
+    @property
+    def lost(self) -> Mapping[str, Candidate]:
+        """Runs whose entry HEAD has and the work tree has lost, by the entry's path."""
+        return self.differs.lost
 
     @property
     def batches(self) -> Batches:
@@ -168,14 +176,17 @@ class Facts(Struct, frozen=True):
         return self.ledger.entries.get(job_id) or self.waiting.entries.get(job_id)
 
 
-def gather(
+@contextlib.contextmanager
+def gathered(
     layout: Layout,
     tree: Tree | None,
     mode: Mode,
     strict_runs: StrictRuns,
     staged: GitTree | None = None,
-) -> Facts:
+) -> Iterator[Facts]:
     """Read what the rules of ``mode`` need, once. Of much, half is read in a second process.
+
+    Within the block git may still be at work.
 
     Args:
         layout: the repository.
@@ -187,19 +198,21 @@ def gather(
     """
     on_disk = staged is None and (tree is None or isinstance(tree, WorkTree))
     has_git = layout.git_dir is not None
-    unmerged = asked = None
+    unmerged = None
+    asked = Later()
     with contextlib.ExitStack() as stack:
         if on_disk and has_git:
             git = Git(layout.root)
             stack.callback((unmerged := git.begin(*UNMERGED)).stop)
             if mode == "full":
-                stack.callback((asked := _ask_status(git)).stop)
+                asked = Later(lambda: ask_status(git))
         elif staged is not None:
             stack.callback(staged.stop)
             staged.begin(*(folder.partition("/")[0] for folder in (KB_DIR_REL, LEDGER_DIR_REL)))
             if mode == "full" and has_git:
-                stack.callback((asked := ask_removed(layout)).stop)
-        return _gather(layout, tree, mode, strict_runs, staged, on_disk, unmerged, asked)
+                asked = Later(lambda: ask_removed(layout))
+        stack.callback(asked.stop)
+        yield _gather(layout, tree, mode, strict_runs, staged, on_disk, unmerged, asked)
 
 
 def _gather(
@@ -210,13 +223,13 @@ def _gather(
     staged: GitTree | None,
     on_disk: bool,
     unmerged: Running | None,
-    asked: Running | None,
+    asked: Later,
 ) -> Facts:
     looked = tree or WorkTree(layout.root, has_git=layout.git_dir is not None)
     seen = staged or _OneLook(looked, unmerged)
     cached = layout if on_disk or staged else None
     store = RunStore(layout)
-    artifacts, ledger, local = _read(seen, looked, cached, store, mode, staged)
+    artifacts, ledger, local = _read(seen, looked, cached, store, mode, staged, asked)
     findings = tuple(_finding(a) for a in artifacts if a.kind == "finding")
     experiments = {a.id: _experiment(a) for a in artifacts if a.kind == "experiment" and a.id}
     if mode == "kb":
@@ -238,12 +251,16 @@ def _gather(
         if job_id not in unusable and not _is_settled(runs.get(job_id))
     }
     policy, policy_problem = _policy(seen)
-    uncommitted = frozenset(waiting.paths.values())
-    gone: Iterable[str] = ()
-    if look_at_git and staged and asked is not None:
-        gone = removed_entries(asked)
-    elif look_at_git and asked is not None:
-        gone = uncommitted = _uncommitted(asked)
+
+    def differs() -> tuple[frozenset[str], Mapping[str, Candidate]]:
+        uncommitted = frozenset(waiting.paths.values())
+        gone: Iterable[str] = ()
+        if look_at_git and staged:
+            gone = removed_entries(asked.begin())
+        elif look_at_git and on_disk:
+            gone = uncommitted = uncommitted_files(asked.begin())
+        return uncommitted, lost_entries(layout, gone, ledger)
+
     return Facts(
         mode,
         strict_runs,
@@ -259,8 +276,7 @@ def _gather(
         has_source=bool(
             store.exists() or ledger.entries or unusable or elsewhere or waiting.entries
         ),
-        uncommitted=uncommitted,
-        lost=lost_entries(layout, gone, ledger),
+        differs=Differs(differs),
         evidence=runs.evidence(),
         batches_elsewhere=Batches(_indexed(elsewhere)),
         unusable=unusable,
@@ -283,12 +299,18 @@ def _read(
     store: RunStore,
     mode: Mode,
     staged: GitTree | None,
+    asked: Later,
 ) -> tuple[Sequence[Artifact], Ledger, dict[str, RunHead]]:
-    """Return the artifacts, the ledger and, unless git's index is judged, the local runs."""
+    """Return the artifacts, the ledger and, unless git's index is judged, the local runs.
+
+    Git, which looks at every file as well, begins with that at once; where two processes are at
+    work already, as soon as one of them is done.
+    """
     if mode == "kb":
         return read_artifacts(seen, layout=cached), NO_LEDGER, {}
     heads = store.heads(None if staged is None else (), bodies=False)
     if staged is not None or not heads.are_worth_a_process or not can_work_beside():
+        asked.begin()
         artifacts = read_artifacts(seen, layout=cached)
         ledger = read_ledger(seen, layout=cached, bodies=False)
         return artifacts, ledger, heads.by_id()
@@ -300,6 +322,7 @@ def _read(
     with working_beside(others) as result:
         ledger = read_ledger(seen, layout=cached, bodies=False)
         heads.expect()
+        asked.begin()
         theirs = result()
     if theirs is None:  # it was killed
         return read_artifacts(seen, layout=cached), ledger, heads.by_id()
@@ -371,23 +394,6 @@ def _texts(value: object) -> frozenset[str]:
 
 
 # --- git -------------------------------------------------------------------------------------
-
-
-def _ask_status(git: Git) -> Running:
-    """Ask git which ledger files HEAD lacks or has otherwise, ignored ones included.
-
-    An ignore rule that hides the ledger (INS-04) keeps an entry from being committed as surely as
-    forgetting to; before the first commit everything is uncommitted.
-    """
-    return git.begin(
-        "status", "--porcelain", "-z", "-uall", "--ignored=traditional", "--no-renames",
-        "--", LEDGER_DIR_REL,
-    )  # fmt: skip
-
-
-def _uncommitted(asked: Running) -> frozenset[str]:
-    fields = asked.result().stdout.split(b"\0")
-    return frozenset(os.fsdecode(field[3:]) for field in fields if field[3:])
 
 
 class _OneLook:

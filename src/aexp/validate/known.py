@@ -142,7 +142,7 @@ class Runs(Mapping[str, Run]):
         by_link: defaultdict[bytes, list[str]] = defaultdict(list)
         failed: list[str] = []
         shared: set[str] = set()
-        alone = set(local)
+        alone = list(local)
         own_links = dict(zip(local, map(_link, local.values()), strict=True))
         for ledger in self._ledgers:
             ended = _ended(ledger.heads)
@@ -151,7 +151,7 @@ class Runs(Mapping[str, Run]):
             for job_id, here, there in zip(ended, map(own_links.get, ended), filed, strict=True):
                 by_link[here or there].append(job_id)
             shared |= ended.keys()
-            alone -= ledger.heads.keys()
+            alone = [job_id for job_id in alone if job_id not in ledger.heads]
         for job_id, head in _ended({job_id: local[job_id] for job_id in alone}).items():
             by_link[head.link].append(job_id)
             if head.status in _FAILED:

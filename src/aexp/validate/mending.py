@@ -12,7 +12,7 @@ from aexp.kb.renumber import find_by_name
 from aexp.model.number import agrees, parse_written
 from aexp.repo import Layout
 from aexp.storage.lock import file_lock
-from aexp.validate.facts import gather
+from aexp.validate.facts import gathered
 from aexp.validate.numbers import CitedNumber, compare
 
 
@@ -111,14 +111,14 @@ def mend_numbers(layout: Layout, finding: str, *, dry_run: bool = False) -> Numb
 
 
 def _look(layout: Layout, wanted: str) -> tuple[NumberReport, Artifact]:
-    facts = gather(layout, None, "full", "error")
-    artifact = find_by_name([a for a in facts.artifacts if a.kind == "finding"], wanted)
-    unread = next((p for p in artifact.problems if p.code != "kb.bad_filename"), None)
-    if unread is not None:
-        raise CorruptDataError(unread.message, hint="mend that file, then try again")
-    finding = next(f for f in facts.findings if f.path == artifact.path)
-    rows = tuple(_row(compare(facts, link)) for link in finding.numbers)
-    return NumberReport(finding.name, finding.path, rows), artifact
+    with gathered(layout, None, "full", "error") as facts:
+        artifact = find_by_name([a for a in facts.artifacts if a.kind == "finding"], wanted)
+        unread = next((p for p in artifact.problems if p.code != "kb.bad_filename"), None)
+        if unread is not None:
+            raise CorruptDataError(unread.message, hint="mend that file, then try again")
+        finding = next(f for f in facts.findings if f.path == artifact.path)
+        rows = tuple(_row(compare(facts, link)) for link in finding.numbers)
+        return NumberReport(finding.name, finding.path, rows), artifact
 
 
 def _row(number: CitedNumber) -> NumberRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
+from operator import attrgetter, eq
 from typing import Any
 
 from aexp.model.issue import Issue
@@ -42,19 +42,21 @@ def check_entry_links(facts: Facts) -> list[Issue]:
     heads, local = facts.ledger.heads, facts.local
     here_of = dict(zip(local, map(_link, local.values()), strict=True))
     links = Links()
+    filed = list(map(_link, heads.values()))
+    here = list(map(here_of.get, heads))
+    if all(map(eq, filed, here)) and all(here) and not any(map(_problem, local.values())):
+        return []  # each says what it says here
     # Many runs have the same two links.
-    pairs = set(zip(map(_link, heads.values()), map(here_of.get, heads), strict=True))
+    pairs = set(zip(filed, here, strict=True))
     same = {(a, b): a == b or _same(links[a], links[b]) for a, b in pairs if b}
-    if len(same) == len(pairs) and all(same.values()) and not any(map(_problem, local.values())):
-        return []
     cited = facts.cited_jobs()
     issues: list[Issue] = []
     sound: set[bytes] = set()
     for job_id, head in facts.ledger.heads.items():
         if head.link in sound or head.status == RETRACTED:
             continue
-        here = facts.local.get(job_id)
-        own = here.link if here is not None and here.problem is None else b""
+        run = facts.local.get(job_id)
+        own = run.link if run is not None and run.problem is None else b""
         if own and same[head.link, own]:
             continue
         link = links[head.link]

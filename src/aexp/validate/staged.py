@@ -50,8 +50,10 @@ def ask_removed(layout: Layout) -> Running:
     )  # fmt: skip
 
 
-def removed_entries(asked: Running) -> list[str]:
-    """Return git's answer to :func:`ask_removed`; nothing without a HEAD."""
+def removed_entries(asked: Running | None) -> list[str]:
+    """Return git's answer to :func:`ask_removed`; nothing without a HEAD, or a question."""
+    if asked is None:
+        return []
     found = asked.result(check=False)
     fields = found.stdout.split(b"\0") if found.returncode == 0 else []
     return [os.fsdecode(field) for field in fields if field]

@@ -126,8 +126,8 @@ class Shelf(Struct, Generic[H]):
         return not self.with_bodies or self._has_bodies(group)
 
     def checksum(self, group: str) -> int:
-        """Return what tells which state of a group was kept."""
-        row = self.rows.get(group)
+        """Return what tells which state of a group was kept, or is going to be."""
+        row = self._new.get(group) or self.rows.get(group)
         return _UNKNOWN if row is None else zlib.crc32(row[0])
 
     def _decode(self, facts: bytes) -> list[H]:
@@ -175,6 +175,7 @@ class Shelf(Struct, Generic[H]):
             own = () if all_settled else states[i * width : (i + 1) * width]
             if body is None or (is_fresh and not are_settled(own)):
                 states[i * width : (i + 1) * width] = array("q", [_UNKNOWN] * width)
+                body = b""  # nobody may ask for it: it may have changed at the same moment
             elif is_fresh:
                 self._new_facts += 1
             bodies.append(body or b"")

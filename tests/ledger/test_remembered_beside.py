@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.ledger.test_backfill import put_run
+from tests.ledger.test_backfill import edit_run, put_run
 from tests.ledger.test_remembered import CHANGES, _running_again, job_ids, large
 from tests.support.machines import Machine, checkout_environ
 
@@ -53,7 +54,11 @@ for verb in {verbs}:
     said.append(out.getvalue())
 print(json.dumps([said, sum(looked), len(forks)]))
 """
-_VERBS = [["validate", "--format", "json"], ["list-runs", "--format", "json"]]
+_VERBS = [
+    ["validate", "--format", "json"],
+    ["list-runs", "--format", "json"],
+    ["ledger", "query", "--format", "json"],
+]
 
 _COPY_LATE = """
 def late(self, *args):
@@ -78,6 +83,15 @@ def changed(self, sent):
     return receive(self, sent)
 Heads.receive = changed
 """
+_READS_COUNTED = """
+from aexp.workspace.store import RunStore
+looked.clear()
+Heads._look = look
+def read(self, job_id, workspace):
+    looked.append(1)
+    return one(self, job_id, workspace)
+one, RunStore._read = RunStore._read, read
+"""
 _NO_PIPE = """
 def none(self, count):
     raise OSError("too many open files")
@@ -93,10 +107,12 @@ FAULTS = {
 }
 
 
-def together(machine: Machine, fault: str = "") -> tuple[list[str], int, int]:
+def together(
+    machine: Machine, fault: str = "", verbs: Sequence[list[str]] = _VERBS
+) -> tuple[list[str], int, int]:
     """Return what the verbs say in two processes, how many runs we looked at, and the forks."""
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT.format(fault=fault, verbs=_VERBS)],
+        [sys.executable, "-c", _SCRIPT.format(fault=fault, verbs=verbs)],
         cwd=machine.path,
         env={**checkout_environ(), **machine.env},
         capture_output=True,
@@ -139,6 +155,26 @@ def test_each_looks_at_what_the_other_has_not(large: Machine) -> None:
     together(large)
     assert together(large, _COPY_LATE)[1] == runs * len(_VERBS)
     assert together(large, _WE_LATE)[1] == 0
+
+
+def test_what_the_copy_has_read_is_not_read_again(large: Machine) -> None:
+    """LED-11: also by a verb that asks for whole runs; where nothing could be kept, it is."""
+    for verb in _VERBS:
+        (large / ".aexp/index.sqlite").write_bytes(b"")
+        assert together(large, _READS_COUNTED, [verb])[1] == 0, verb
+    # One run is read anew by the copy, and is not worth keeping.
+    rarely = _WE_LATE + _READS_COUNTED + "\ncache.WORTH_SAVING = 100\n"
+    edit_run(large, job_ids(large)[0], tags=["baseline"])
+    tags = ["ledger", "query", "--columns", "id,tags", "--format", "json"]
+    said, reads, _ = together(large, rarely, [tags])
+    assert ("baseline" in said[0], reads) == (True, 1)
+    together(large)
+    job_id = job_ids(large)[0]
+    document = large / ".runs/workspace" / job_id / "signac_job_document.json"
+    ahead = time.time() + 1000  # nobody knows whether it will change at that time
+    os.utime(document, (ahead, ahead))
+    edit_run(large, job_ids(large)[1], tags=["another"])  # what is worth keeping
+    assert together(large, _WE_LATE + _READS_COUNTED, _VERBS[2:])[1] == 1
 
 
 def test_a_run_that_is_new_or_renamed_is_seen(large: Machine) -> None:

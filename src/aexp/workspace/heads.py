@@ -66,10 +66,10 @@ class RunHead(Head, array_like=True, frozen=True, gc=False):
         return self.written or "created"
 
 
-Sent: TypeAlias = tuple[dict[str, bytes | int | Sequence[str]], list[str]]
+Sent: TypeAlias = tuple[dict[str, bytes | int | Sequence[str]], dict[str, int], list[str]]
 """What a copy has found out: the heads of each group, encoded; or a checksum of what the cache has,
-when that is still right; or the ids of its runs, which the copy left to others to look at. And the
-runs that were read anew."""
+when that is still right; or the ids of its runs, which the copy left to others to look at. For the
+first kind a checksum of what the cache should have now. And the runs that were read anew."""
 
 encode: Final = msgspec.msgpack.encode
 decode: Final = msgspec.msgpack.Decoder(list[RunHead]).decode
@@ -141,17 +141,19 @@ class Heads:
     def send(self) -> Sent:
         """Return what a copy of this object in another process needs not find out again."""
         if not self._shelf.is_kept:
-            return {"": encode([head_of(self._read(job_id)) for job_id in self._ids])}, []
+            return {"": encode([head_of(self._read(job_id)) for job_id in self._ids])}, {}, []
         groups = grouped(self._ids, _group)
         seen = {group: self._look(ids) for group, ids in self._taken(groups)}
         sent: dict[str, bytes | int | Sequence[str]] = {
             group: self._shelf.checksum(group) if group in seen else ids
             for group, ids in groups.items()
         }
+        changed: dict[str, int] = {}
         for group, heads in self._changed({group: groups[group] for group in seen}, seen):
             sent[group] = encode(heads)
+            changed[group] = self._shelf.checksum(group)
         self._shelf.save(groups, len(self._ids))
-        return sent, self._shelf.fresh_names()
+        return sent, changed, self._shelf.fresh_names()
 
     def expect(self) -> None:
         """Do a share of the work while the copy does the rest."""
@@ -192,8 +194,22 @@ class Heads:
             received[group] = self._kept.get(group, ())
         received.update(self._changed(here, seen))
         self._shelf.save(sent[0], sum(map(len, received.values())))
-        self._shelf.distrust(sent[1])
+        if not self._has_kept(sent):
+            self._shelf.distrust(sent[2])
         self._received = [received[group] for group in sorted(received)]
+
+    def _has_kept(self, sent: Sent) -> bool:
+        """Return whether the copy has kept the bodies of what it has read; the shelf then has them.
+
+        It keeps nothing when it has read a few files only.
+        """
+        if not (sent[1] and self._shelf.with_bodies and self._shelf.is_kept):
+            return False
+        shelf = self._open(MANY)
+        if any(shelf.checksum(group) != wanted for group, wanted in sent[1].items()):
+            return False
+        self._shelf = shelf
+        return True
 
     def _taken(self, groups: Mapping[str, T]) -> Iterator[tuple[str, T]]:
         """Yield the groups that this process is to look at; all when nobody shares the work."""

@@ -26,6 +26,7 @@ VERBS = (
     ("status", "--format", "json"),
     ("ledger", "list", "--format", "json"),
     ("ledger", "query", "--format", "json"),
+    ("ledger", "query", "--group-by", "status", "--stat", "metrics.loss:mean,seed:max"),
     ("ledger", "stats", "--format", "json"),
 )
 

@@ -195,3 +195,11 @@ def test_a_run_that_is_new_or_renamed_is_seen(large: Machine) -> None:
     for fault in FAULTS.values():
         assert together(large, fault)[0] == alone(large)
         together(large)
+
+
+def test_groups_of_what_every_run_tells_open_no_file(large: Machine) -> None:
+    """LED-11: after `validate` has read the runs; the times of attempts are in the files."""
+    together(large, verbs=_VERBS[:1])
+    ask = ["ledger", "query", "--group-by", "status,seed", "--stat"]
+    assert together(large, _READS_COUNTED, [[*ask, "metrics.acc:mean"]])[1] == 0
+    assert together(large, _READS_COUNTED, [[*ask, "wallclock_s:mean"]])[1] > 0

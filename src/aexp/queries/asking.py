@@ -22,6 +22,7 @@ from aexp.queries.fields import (
     attempts_of,
     columns_of,
     is_known,
+    is_of_heads,
     near_names,
     presentable,
     resolve,
@@ -136,7 +137,7 @@ def ask(layout: Layout, question: Question) -> Answer:
             with what is no time.
     """
     test = None if question.where is None else compile_filter(question.where, resolve)
-    views = list(all_runs(layout))
+    views = list(all_runs(layout, bodies=not _is_of_heads(question)))
     if question.attempts:
         every = [row for view in views for row in attempts_of(view)]
     else:
@@ -152,6 +153,13 @@ def ask(layout: Layout, question: Question) -> Answer:
     getters = {format_name(name.parts): resolve(name).get for name in names}
     cells = [{key: presentable(get(row)) for key, get in getters.items()} for row in rows]
     return Answer(columns, cells, rows, warnings)
+
+
+def _is_of_heads(question: Question) -> bool:
+    """Return whether groups are asked for of which the heads of the runs tell everything."""
+    names = [*question.group_by, *(term.name for term in question.stats)]
+    names += [] if question.where is None else names_of(question.where)
+    return question.is_grouped and not question.attempts and all(map(is_of_heads, names))
 
 
 def default_columns(rows: Sequence[Facts]) -> list[Name]:

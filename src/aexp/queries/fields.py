@@ -67,6 +67,13 @@ class Facts:
         found = self.mapping("metrics")
         return {name: known for name, known in found.items() if isinstance(known, Mapping)}
 
+    @cached_property
+    def finals(self) -> Mapping[str, Json]:
+        """The final value of every metric, None where a summary has none."""
+        if self.attempt is None:
+            return self.view.metrics
+        return {name: known.get("value") for name, known in self.summaries.items()}
+
 
 def attempts_of(view: RunView) -> list[Facts]:
     """Return a row for each attempt of a run, the best first; the one here last if it is new."""
@@ -194,6 +201,32 @@ def resolve(name: Name) -> Field:
     return Field(_member(_GROUPS["sp"], parts, numbers=False))
 
 
+_OF_HEADS: Final = frozenset(
+    (
+        "job_id",
+        "experiment",
+        "hypothesis",
+        "sub_hypothesis",
+        "status",
+        "where",
+        "machine",
+        "problem",
+    )
+)
+"""Fields that are known of every run without its document and its entry."""
+
+
+def is_of_heads(name: Name) -> bool:
+    """Return whether a name is found without the documents and entries of the runs."""
+    parts = name.parts
+    if len(parts) == 1:
+        known = ALIASES.get(parts[0], parts[0])
+        return known in _OF_HEADS or known not in FIELDS
+    if parts[0] == "metrics":
+        return parts[-1] not in _SUMMARY
+    return parts[0] == "sp" or parts[0] not in _GROUPS
+
+
 def is_known(name: Name) -> bool:
     """Return whether a name is a field that every run may have."""
     parts = name.parts
@@ -229,6 +262,11 @@ def _metric(parts: Parts) -> Callable[[Facts], Any]:
     shorter = ".".join(parts[:-1]) if len(parts) > 1 and parts[-1] in _SUMMARY else None
 
     def get(row: Facts) -> Any:
+        final = row.finals.get(whole)  # which takes nothing but what is known of every run
+        if final is not None:
+            return NONFINITE.get(final, final) if isinstance(final, str) else final
+        if whole not in row.finals and (shorter is None or shorter not in row.finals):
+            return MISSING
         found, key = row.summaries.get(whole), "value"
         if found is None and shorter is not None:
             found, key = row.summaries.get(shorter), parts[-1]
@@ -281,7 +319,7 @@ def columns_of(rows: Sequence[Facts], group: str) -> list[Name]:
     found: set[Parts] = set()
     for row in rows:
         if group == "metrics":
-            found.update((name,) for name, known in row.summaries.items() if "value" in known)
+            found.update((name,) for name, final in row.finals.items() if final is not None)
         else:
             found.update(leaves(_GROUPS[group](row)))
     return [Name((group, *path)) for path in sorted(found)]
